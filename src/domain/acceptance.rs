@@ -1,0 +1,184 @@
+//! Which records enter a fit: the checks, in their documented order.
+
+use std::collections::BTreeSet;
+
+use super::record::RecordRef;
+use super::refusal::RefusalReason;
+use super::window::Window;
+
+/// What a record must satisfy. The defaults are those of `docs/model.md`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Shortest travel time, s.
+    pub min_time_s: f64,
+    /// Longest travel time, s.
+    pub max_time_s: f64,
+    /// Shortest distance, km.
+    pub min_distance_km: f64,
+    /// Longest distance, km.
+    pub max_distance_km: f64,
+    /// Slowest mean speed, km/h.
+    pub min_speed_kmh: f64,
+    /// Fastest mean speed, km/h.
+    pub max_speed_kmh: f64,
+    /// The run's window; a record without a time stamp is refused only where this has an end or
+    /// `needs_time` is set.
+    pub window: Window,
+    /// Whether groups are told apart by time of week.
+    pub needs_time: bool,
+    /// The regions that are known; `None` takes every name.
+    pub known_regions: Option<BTreeSet<String>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            min_time_s: 10.0,
+            max_time_s: 7200.0,
+            min_distance_km: 0.05,
+            max_distance_km: 60.0,
+            min_speed_kmh: 1.0,
+            max_speed_kmh: 160.0,
+            window: Window::ALL,
+            needs_time: false,
+            known_regions: None,
+        }
+    }
+}
+
+/// An accepted record: every field present, finite and plausible.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accepted<'a> {
+    /// Region's name, trimmed.
+    pub region: &'a str,
+    /// Distance, km.
+    pub distance_km: f64,
+    /// Travel time, s.
+    pub travel_time_s: f64,
+    /// Like records that it stands for.
+    pub weight: f64,
+}
+
+impl Limits {
+    /// Characters of a region's name at the most: the width of its column in the store.
+    pub const MAX_REGION_CHARS: usize = 200;
+
+    /// Accepts a record, or says which check it failed first.
+    ///
+    /// # Errors
+    /// The first reason, in the order of [`RefusalReason`].
+    pub fn check<'a>(&self, row: &RecordRef<'a>) -> Result<Accepted<'a>, RefusalReason> {
+        use RefusalReason as R;
+        if row.fault.is_some() {
+            return Err(R::Unreadable);
+        }
+        let region = row.region.map(str::trim).filter(|name| !name.is_empty());
+        let (Some(region), Some(distance_km), Some(travel_time_s)) =
+            (region, row.distance_km, row.travel_time_s)
+        else {
+            return Err(R::NullField);
+        };
+        if row.occurred_at_us.is_none() && (self.needs_time || !self.window.is_unbounded()) {
+            return Err(R::NullField);
+        }
+        let weight = row.weight.unwrap_or(1.0);
+        if ![distance_km, travel_time_s, weight].iter().all(|x| x.is_finite()) {
+            return Err(R::NonFinite);
+        }
+        self.check_trip(distance_km, travel_time_s)?;
+        let (from_us, to_us) = self.window.bounds_us();
+        if row.occurred_at_us.is_some_and(|at| at < from_us || at >= to_us) {
+            return Err(R::OutsideWindow);
+        }
+        if !self.knows(region) {
+            return Err(R::UnknownRegion);
+        }
+        if weight <= 0.0 {
+            return Err(R::WeightNotPositive);
+        }
+        Ok(Accepted { region, distance_km, travel_time_s, weight })
+    }
+
+    fn check_trip(&self, distance_km: f64, travel_time_s: f64) -> Result<(), RefusalReason> {
+        use RefusalReason as R;
+        let speed_kmh = distance_km * 3600.0 / travel_time_s;
+        let checks = [
+            (travel_time_s <= 0.0, R::TimeNotPositive),
+            (travel_time_s < self.min_time_s, R::TimeTooShort),
+            (travel_time_s > self.max_time_s, R::TimeTooLong),
+            (distance_km < self.min_distance_km, R::DistanceTooShort),
+            (distance_km > self.max_distance_km, R::DistanceTooLong),
+            (speed_kmh < self.min_speed_kmh, R::SpeedImplausible),
+            (speed_kmh > self.max_speed_kmh, R::SpeedImplausible),
+        ];
+        checks.iter().find(|(failed, _)| *failed).map_or(Ok(()), |(_, reason)| Err(*reason))
+    }
+
+    fn knows(&self, region: &str) -> bool {
+        let well_formed = !region.chars().any(char::is_control)
+            && region.chars().count() <= Self::MAX_REGION_CHARS;
+        well_formed && self.known_regions.as_ref().is_none_or(|known| known.contains(region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RefusalReason as R;
+
+    fn row() -> RecordRef<'static> {
+        RecordRef {
+            region: Some(" A/B? "),
+            distance_km: Some(2.0),
+            travel_time_s: Some(240.0),
+            ..RecordRef::default()
+        }
+    }
+
+    #[test]
+    fn first_failed_check_names_the_reason() {
+        let limits = Limits::default();
+        let check = |change: &dyn Fn(&mut RecordRef<'static>), expected: Option<R>| {
+            let mut row = row();
+            change(&mut row);
+            assert_eq!(limits.check(&row).err(), expected, "{row:?}");
+        };
+        check(&|_| {}, None);
+        check(&|r| r.fault = Some("x"), Some(R::Unreadable));
+        check(&|r| r.region = Some("  "), Some(R::NullField));
+        check(&|r| r.distance_km = None, Some(R::NullField));
+        check(&|r| r.travel_time_s = Some(f64::NAN), Some(R::NonFinite));
+        check(&|r| r.distance_km = Some(f64::INFINITY), Some(R::NonFinite));
+        check(&|r| r.travel_time_s = Some(0.0), Some(R::TimeNotPositive));
+        check(&|r| r.travel_time_s = Some(-5.0), Some(R::TimeNotPositive));
+        check(&|r| r.travel_time_s = Some(9.9), Some(R::TimeTooShort));
+        check(&|r| r.travel_time_s = Some(41_760.0), Some(R::TimeTooLong));
+        check(&|r| r.distance_km = Some(0.049), Some(R::DistanceTooShort));
+        check(&|r| r.distance_km = Some(-1.0), Some(R::DistanceTooShort));
+        check(&|r| r.distance_km = Some(287_944.0), Some(R::DistanceTooLong));
+        check(&|r| r.distance_km = Some(0.06), Some(R::SpeedImplausible));
+        check(&|r| r.distance_km = Some(40.0), Some(R::SpeedImplausible));
+        check(&|r| r.region = Some("a\u{7}b"), Some(R::UnknownRegion));
+        check(&|r| r.weight = Some(0.0), Some(R::WeightNotPositive));
+    }
+
+    #[test]
+    fn window_is_half_open_and_known_regions_hold() {
+        let window = Window {
+            from: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            to: Some("2026-02-01T00:00:00Z".parse().unwrap()),
+        };
+        let limits = Limits { window, ..Limits::default() };
+        let at = |text: &str| {
+            let at: jiff::Timestamp = text.parse().unwrap();
+            limits.check(&RecordRef { occurred_at_us: Some(at.as_microsecond()), ..row() }).err()
+        };
+        assert_eq!(at("2026-01-01T00:00:00Z"), None);
+        assert_eq!(at("2026-02-01T00:00:00Z"), Some(R::OutsideWindow));
+        assert_eq!(at("2025-12-31T23:59:59.999999Z"), Some(R::OutsideWindow));
+        assert_eq!(limits.check(&row()).err(), Some(R::NullField));
+        let known = Some(BTreeSet::from(["B".to_owned()]));
+        let limits = Limits { known_regions: known, ..Limits::default() };
+        assert_eq!(limits.check(&row()).err(), Some(R::UnknownRegion));
+    }
+}

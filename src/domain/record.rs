@@ -1,0 +1,169 @@
+//! Incident records as they come from a source: columns, dirt included.
+
+/// A column of optional texts in one allocation, so that a batch costs no allocation per row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextColumn {
+    bytes: String,
+    /// End of each text in `bytes`, and whether it is present.
+    ends: Vec<(u32, bool)>,
+}
+
+impl TextColumn {
+    /// Appends one value; `None` is null.
+    pub fn push(&mut self, value: Option<&str>) {
+        if let Some(text) = value {
+            self.bytes.push_str(text);
+        }
+        // A batch is bounded far below 4 GiB; were it not, the text would be cut, never mixed up.
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.ends.push((end, value.is_some()));
+    }
+
+    /// The value in `row`, or `None` where it is null or beyond the end.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        let &(end, present) = self.ends.get(row)?;
+        let start = row.checked_sub(1).and_then(|r| self.ends.get(r)).map_or(0, |&(e, _)| e);
+        present.then(|| &self.bytes[start as usize..end as usize])
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+}
+
+/// A batch of records, one entry per row in every column.
+///
+/// Sources convert units and time zones; they do not judge. A row whose text cannot be read as its
+/// type (a word in a number column, a ragged line) is kept, with nulls and an entry in `faults`,
+/// so that it is counted as a refusal instead of being lost.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordBatch {
+    /// The client's name of the incident; used only to point at refused rows and repeats.
+    pub incident_id: TextColumn,
+    /// The region that owns the record.
+    pub region: TextColumn,
+    /// The region's parent, where the source knows it.
+    pub parent_region: TextColumn,
+    /// Priority class as the client writes it.
+    pub priority: TextColumn,
+    /// When the incident occurred, microseconds since 1970-01-01 UTC.
+    pub occurred_at_us: Vec<Option<i64>>,
+    /// Distance, km.
+    pub distance_km: Vec<Option<f64>>,
+    /// Travel time, s.
+    pub travel_time_s: Vec<Option<f64>>,
+    /// Number of like records that the row stands for; null is one.
+    pub weight: Vec<Option<f64>>,
+    /// Rows that could not be read, ascending, each with what was wrong.
+    pub faults: Vec<(usize, String)>,
+}
+
+/// One row of a batch, borrowed from or about to enter it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RecordRef<'a> {
+    /// See [`RecordBatch::incident_id`].
+    pub incident_id: Option<&'a str>,
+    /// See [`RecordBatch::region`].
+    pub region: Option<&'a str>,
+    /// See [`RecordBatch::parent_region`].
+    pub parent_region: Option<&'a str>,
+    /// See [`RecordBatch::priority`].
+    pub priority: Option<&'a str>,
+    /// See [`RecordBatch::occurred_at_us`].
+    pub occurred_at_us: Option<i64>,
+    /// Kilometres.
+    pub distance_km: Option<f64>,
+    /// Seconds.
+    pub travel_time_s: Option<f64>,
+    /// See [`RecordBatch::weight`].
+    pub weight: Option<f64>,
+    /// Why the row could not be read, where it could not.
+    pub fault: Option<&'a str>,
+}
+
+impl RecordBatch {
+    /// Rows that one batch holds at the most: large enough to hide the channel's cost, small
+    /// enough (about 1 MB) that a few of them in flight do not matter.
+    pub const MAX_ROWS: usize = 8192;
+
+    /// Appends one row.
+    pub fn push(&mut self, row: RecordRef<'_>) {
+        if let Some(fault) = row.fault {
+            self.faults.push((self.len(), fault.to_owned()));
+        }
+        self.incident_id.push(row.incident_id);
+        self.region.push(row.region);
+        self.parent_region.push(row.parent_region);
+        self.priority.push(row.priority);
+        self.occurred_at_us.push(row.occurred_at_us);
+        self.distance_km.push(row.distance_km);
+        self.travel_time_s.push(row.travel_time_s);
+        self.weight.push(row.weight);
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.distance_km.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.distance_km.is_empty()
+    }
+
+    /// Whether the batch should be handed on.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= Self::MAX_ROWS
+    }
+
+    /// The rows in order.
+    pub fn rows(&self) -> impl Iterator<Item = RecordRef<'_>> {
+        let mut faults = self.faults.iter().peekable();
+        (0..self.len()).map(move |row| {
+            let fault = faults.next_if(|(at, _)| *at == row).map(|(_, text)| text.as_str());
+            RecordRef {
+                incident_id: self.incident_id.get(row),
+                region: self.region.get(row),
+                parent_region: self.parent_region.get(row),
+                priority: self.priority.get(row),
+                occurred_at_us: self.occurred_at_us[row],
+                distance_km: self.distance_km[row],
+                travel_time_s: self.travel_time_s[row],
+                weight: self.weight[row],
+                fault,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_went_in() {
+        let rows = [
+            RecordRef { region: Some(""), distance_km: Some(1.5), ..RecordRef::default() },
+            RecordRef { incident_id: Some("ß1"), fault: Some("ragged"), ..RecordRef::default() },
+            RecordRef { region: Some("Nørre"), priority: Some("1"), ..RecordRef::default() },
+        ];
+        let mut batch = RecordBatch::default();
+        for row in rows {
+            batch.push(row);
+        }
+        assert_eq!(batch.rows().collect::<Vec<_>>(), rows);
+        assert_eq!(batch.incident_id.get(3), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Why a record is refused, and how refusals are counted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a record does not enter a fit. The order is the order of the checks: a row is counted
+/// under the first reason that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// A value could not be read as its type, or the line is ragged.
+    Unreadable,
+    /// Region, distance or travel time is null or blank; or the time stamp is, where it is needed.
+    NullField,
+    /// Distance, travel time or weight is not a finite number.
+    NonFinite,
+    /// Travel time at or below zero.
+    TimeNotPositive,
+    /// Travel time below the setting.
+    TimeTooShort,
+    /// Travel time above the setting.
+    TimeTooLong,
+    /// Distance below the setting.
+    DistanceTooShort,
+    /// Distance above the setting.
+    DistanceTooLong,
+    /// Distance over time outside the settings.
+    SpeedImplausible,
+    /// Time stamp outside the run's window.
+    OutsideWindow,
+    /// Region not in the settings' list, or its name holds control characters or is too long.
+    UnknownRegion,
+    /// Weight at or below zero.
+    WeightNotPositive,
+    /// The incident was there before, and the settings refuse repeats.
+    RepeatedId,
+}
+
+impl RefusalReason {
+    /// Every reason, in the order of the checks.
+    pub const ALL: [Self; 13] = [
+        Self::Unreadable,
+        Self::NullField,
+        Self::NonFinite,
+        Self::TimeNotPositive,
+        Self::TimeTooShort,
+        Self::TimeTooLong,
+        Self::DistanceTooShort,
+        Self::DistanceTooLong,
+        Self::SpeedImplausible,
+        Self::OutsideWindow,
+        Self::UnknownRegion,
+        Self::WeightNotPositive,
+        Self::RepeatedId,
+    ];
+
+    /// The name in tables, files and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::NullField => "null_field",
+            Self::NonFinite => "non_finite",
+            Self::TimeNotPositive => "time_not_positive",
+            Self::TimeTooShort => "time_too_short",
+            Self::TimeTooLong => "time_too_long",
+            Self::DistanceTooShort => "distance_too_short",
+            Self::DistanceTooLong => "distance_too_long",
+            Self::SpeedImplausible => "speed_implausible",
+            Self::OutsideWindow => "outside_window",
+            Self::UnknownRegion => "unknown_region",
+            Self::WeightNotPositive => "weight_not_positive",
+            Self::RepeatedId => "repeated_id",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
+}
+
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Refusals of one run for one region and reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalRow {
+    /// Region as it stands in the records; empty where it is null or blank.
+    pub region: String,
+    /// The first check that the rows failed.
+    pub reason: RefusalReason,
+    /// Rows.
+    pub count: u64,
+    /// A few of the rows: the incident's id, or what could not be read.
+    pub examples: Vec<String>,
+}
+
+/// Counts refusals per region and reason, with a few examples each.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalTally {
+    rows: BTreeMap<String, BTreeMap<RefusalReason, (u64, Vec<String>)>>,
+}
+
+impl RefusalTally {
+    /// Examples kept per region and reason: enough to look a few rows up, few enough to store.
+    pub const MAX_EXAMPLES: usize = 3;
+    /// Characters kept of a region's name or an example, which come from dirty data.
+    const MAX_CHARS: usize = 200;
+
+    /// Counts one refusal.
+    pub fn add(&mut self, region: &str, reason: RefusalReason, example: &str) {
+        let region = clip(region);
+        if !self.rows.contains_key(region) {
+            self.rows.insert(region.to_owned(), BTreeMap::new());
+        }
+        let Some(reasons) = self.rows.get_mut(region) else { return };
+        let (count, examples) = reasons.entry(reason).or_default();
+        *count += 1;
+        if examples.len() < Self::MAX_EXAMPLES && !example.is_empty() {
+            examples.push(clip(example).to_owned());
+        }
+    }
+
+    /// All refusals.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rows.values().flat_map(BTreeMap::values).map(|(count, _)| count).sum()
+    }
+
+    /// Refusals per reason, only reasons that occurred.
+    #[must_use]
+    pub fn by_reason(&self) -> BTreeMap<RefusalReason, u64> {
+        let mut sums = BTreeMap::new();
+        for (&reason, (count, _)) in self.rows.values().flatten() {
+            *sums.entry(reason).or_insert(0) += count;
+        }
+        sums
+    }
+
+    /// One row per region and reason, ordered by both.
+    #[must_use]
+    pub fn into_rows(self) -> Vec<RefusalRow> {
+        let mut rows = Vec::new();
+        for (region, reasons) in self.rows {
+            for (reason, (count, examples)) in reasons {
+                rows.push(RefusalRow { region: region.clone(), reason, count, examples });
+            }
+        }
+        rows
+    }
+}
+
+fn clip(text: &str) -> &str {
+    text.char_indices().nth(RefusalTally::MAX_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_and_examples_stay_few() {
+        let mut tally = RefusalTally::default();
+        for n in 0..10 {
+            tally.add("A", RefusalReason::NullField, &format!("id{n}"));
+        }
+        tally.add("", RefusalReason::NonFinite, "");
+        assert_eq!(tally.total(), 11);
+        assert_eq!(tally.by_reason()[&RefusalReason::NullField], 10);
+        let rows = tally.into_rows();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1].examples, ["id0", "id1", "id2"]);
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::from_name(reason.as_str()), Some(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+}

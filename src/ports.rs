@@ -1,0 +1,338 @@
+//! What a run needs from the world, each with its contract.
+//!
+//! Adapters implement these traits; the job sees nothing else of the world. The contract suite in
+//! `tests/it/store_contract.rs` runs against every store.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{
+    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
+    RunStatus, Selection, Window,
+};
+
+/// What kind of failure an adapter met: what decides on retry, exit code and the operator's remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The other side cannot be reached, or the connection broke.
+    Unreachable,
+    /// It is there but asks to come back later.
+    Busy,
+    /// Two units of work collided; this one was rolled back and may be repeated.
+    Conflict,
+    /// No answer in time; whether the work was done is not known.
+    TimedOut,
+    /// Login or permission.
+    Denied,
+    /// A file, table or column is not there.
+    Missing,
+    /// What is there is not of the agreed form.
+    Malformed,
+    /// The store holds no schema, or an older one.
+    SchemaOutdated,
+    /// A newer version has migrated the store, or its migrations are not ours.
+    SchemaForeign,
+    /// No room left.
+    Full,
+    /// The run was cancelled.
+    Cancelled,
+    /// A broken promise inside this program.
+    Internal,
+}
+
+impl FailureKind {
+    /// Whether the same unit of work may succeed when it is repeated.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Busy | Self::Conflict | Self::TimedOut => true,
+            Self::Denied
+            | Self::Missing
+            | Self::Malformed
+            | Self::SchemaOutdated
+            | Self::SchemaForeign
+            | Self::Full
+            | Self::Cancelled
+            | Self::Internal => false,
+        }
+    }
+
+    /// What the operator can do, where the adapter gives no better hint.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Unreachable => "check that it is up and that the address in the settings is right",
+            Self::Busy => "try again in a moment",
+            Self::Conflict => "try again: another program wrote at the same time",
+            Self::TimedOut => "look at `speedfit status` before trying again",
+            Self::Denied => "check the user, the secret and the permissions",
+            Self::Missing => "check the name in the settings",
+            Self::Malformed => "check that it is what the settings say it is",
+            Self::SchemaOutdated => "run `speedfit migrate`",
+            Self::SchemaForeign => "use the version of speedfit that migrated it, or a newer one",
+            Self::Full => "free some room and run again; nothing was half-written",
+            Self::Cancelled => "run again when it suits",
+            Self::Internal => "this is a mistake in speedfit; please report it",
+        }
+    }
+}
+
+/// A failure behind a port: its kind, the adapter's own error, and a hint where it has one.
+#[derive(Debug)]
+pub struct PortError {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// A remedy more precise than [`FailureKind::remedy`].
+    pub hint: Option<String>,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl PortError {
+    /// Wraps an adapter's error, or a plain message.
+    pub fn new(kind: FailureKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, hint: None, source: source.into() }
+    }
+
+    /// Adds a remedy.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        self.hint.as_deref().unwrap_or_else(|| self.kind.remedy())
+    }
+
+    /// The failure of a unit of work that noticed the stop signal.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(FailureKind::Cancelled, "stopped before it was complete")
+    }
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl Error for PortError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // Transparent: the adapter's error is shown as this one, its cause is the next in the chain.
+        self.source.source()
+    }
+}
+
+/// Result of a call through a port.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// Which records a run wants.
+#[derive(Debug, Clone, Default)]
+pub struct ReadQuery {
+    /// Records of this span; records without a time stamp are delivered too, so that they are
+    /// counted.
+    pub window: Window,
+    /// Records of these regions; where not all are selected, nameless ones are left out.
+    pub selection: Selection,
+}
+
+/// Where incident records come from.
+#[async_trait]
+pub trait RecordSource: Send + Sync {
+    /// What it is, for logs and messages; never a credential.
+    fn describe(&self) -> String;
+
+    /// Rows that [`read`](Self::read) will deliver, where that is cheap to know: for the progress
+    /// bar only.
+    async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>>;
+
+    /// Sends every record that the query asks for, once, in batches of at most
+    /// [`RecordBatch::MAX_ROWS`] rows, in any order; returns when the last is sent.
+    ///
+    /// A source may deliver rows outside the window (a file does); the job refuses them. A row that
+    /// cannot be read is delivered with its fault. The channel's bound is the back-pressure. When
+    /// `cancel` fires or the receiver is gone it stops soon, with [`FailureKind::Cancelled`].
+    /// Holds no transaction open longer than the read.
+    async fn read(
+        &self,
+        query: &ReadQuery,
+        batches: mpsc::Sender<RecordBatch>,
+        cancel: &CancellationToken,
+    ) -> PortResult<()>;
+}
+
+/// Everything that a run leaves in the store when it ends.
+#[derive(Debug, Clone)]
+pub struct Conclusion {
+    /// The run.
+    pub run_id: RunId,
+    /// A final status.
+    pub status: RunStatus,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// What it counted.
+    pub counts: RunCounts,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// How it ended, in words.
+    pub message: String,
+    /// Groups and parameters; empty for a run that ended early.
+    pub set: ParameterSet,
+    /// Refusals by region and reason.
+    pub refusals: Vec<RefusalRow>,
+    /// The move of the mark, for a run that publishes.
+    pub publication: Option<Publication>,
+}
+
+/// Which rows of the ledger are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Runs of this scope only.
+    pub scope: Option<String>,
+    /// At most this many, newest first; 0 is no limit.
+    pub limit: u32,
+}
+
+/// The ledger: a row for every run from request to end, whatever happens.
+///
+/// Every call is one transaction: it took place whole, or not at all.
+#[async_trait]
+pub trait RunJournal: Send + Sync {
+    /// Writes a row `requested` and returns its number, higher than every number before it.
+    async fn request(&self, request: &RunRequest) -> PortResult<RunId>;
+
+    /// Moves a `requested` run to `running`.
+    ///
+    /// # Errors
+    /// [`FailureKind::Internal`] where the run is not `requested`.
+    async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()>;
+
+    /// Ends a run that is not over: status, counts, groups, parameters, refusals and, where there is
+    /// a publication, the move of the mark, in one transaction. Before it nothing of the run's
+    /// parameters is visible; after it all of it. A run that is over already is an error, and
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// [`FailureKind::Internal`] where the run cannot pass to that status.
+    async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()>;
+
+    /// Marks every `running` run of the scope as `abandoned` and returns them. Only the holder of
+    /// the scope's lock may call it: then no such run is alive.
+    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>>;
+
+    /// One row, or `None` where there is no such run.
+    async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>>;
+
+    /// Rows, newest first.
+    async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>>;
+
+    /// The refusals of a run, by region and reason.
+    async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>>;
+}
+
+/// The published parameters.
+#[async_trait]
+pub trait ParameterStore: Send + Sync {
+    /// What it is, for logs and messages; never a credential.
+    fn describe(&self) -> String;
+
+    /// The last move of the scope's mark, or `None` before the first.
+    async fn mark(&self, scope: &str) -> PortResult<Option<Publication>>;
+
+    /// What a run produced, published or not: groups in order, each group's parameters in the order
+    /// in which they were written. `None` where there is no such run.
+    async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>>;
+
+    /// The scope's current set, as the application reads it.
+    async fn current(&self, scope: &str) -> PortResult<Option<ParameterSet>> {
+        match self.mark(scope).await? {
+            Some(mark) => self.parameter_set(mark.run_id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// Keeps two runs of one scope apart, across processes and machines that share the store.
+#[async_trait]
+pub trait ScopeLocks: Send + Sync {
+    /// Takes the scope's lock, or returns `None` at once where another run holds it. The lock ends
+    /// with the process that holds it, however that dies.
+    async fn try_lock(&self, scope: &str) -> PortResult<Option<Box<dyn ScopeLock>>>;
+}
+
+/// A lock that is held until it is released or dropped.
+#[async_trait]
+pub trait ScopeLock: Send + Sync {
+    /// Returns only when the lock is lost, with the reason; a run that loses it stops.
+    async fn lost(&self) -> PortError;
+
+    /// Gives the lock back.
+    async fn release(self: Box<Self>) -> PortResult<()>;
+}
+
+/// What a change of schema did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// Version before.
+    pub from_version: u32,
+    /// Version after.
+    pub to_version: u32,
+    /// Names of the migrations applied.
+    pub applied: Vec<String>,
+}
+
+/// The store's schema.
+#[async_trait]
+pub trait SchemaAdmin: Send + Sync {
+    /// Brings the schema up to date, each migration in its own transaction; doing it twice is
+    /// harmless.
+    ///
+    /// # Errors
+    /// [`FailureKind::SchemaForeign`] where the store is newer than this program or its migrations
+    /// are not ours; nothing is changed then.
+    async fn migrate(&self) -> PortResult<MigrationReport>;
+
+    /// The SQL of the migrations that are missing, for a person to run.
+    async fn script(&self) -> PortResult<String>;
+}
+
+/// A whole store: what `bootstrap` hands to the job.
+pub trait Store: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin {}
+
+impl<T: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin> Store for T {}
+
+/// Time, so that tests own it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+
+    /// Returns after the duration.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // To the microsecond, so that every store gives back what it was given.
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
