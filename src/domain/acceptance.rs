@@ -114,7 +114,9 @@ impl Limits {
         checks.iter().find(|(failed, _)| *failed).map_or(Ok(()), |(_, reason)| Err(*reason))
     }
 
-    fn knows(&self, region: &str) -> bool {
+    /// Whether a region of that name may have a group.
+    #[must_use]
+    pub fn knows(&self, region: &str) -> bool {
         let well_formed = !region.chars().any(char::is_control)
             && region.chars().count() <= Self::MAX_REGION_CHARS;
         well_formed && self.known_regions.as_ref().is_none_or(|known| known.contains(region))

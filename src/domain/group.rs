@@ -44,3 +44,30 @@ pub struct Splits {
     /// Split by priority class.
     pub by_priority: bool,
 }
+
+impl Splits {
+    /// Whether a run with these splits could make such a group: one made under other settings is
+    /// not carried into a new set, where the application would find the region twice.
+    #[must_use]
+    pub fn could_make(&self, key: &GroupKey) -> bool {
+        self.bands.is_some() != key.band.is_empty() && self.by_priority != key.priority.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_other_splits_are_told_apart() {
+        let region = GroupKey::region("A");
+        let priority = GroupKey { priority: "1".into(), ..region.clone() };
+        let band = GroupKey { band: "night".into(), ..region.clone() };
+        let whole = Splits::default();
+        let by_priority = Splits { by_priority: true, ..Splits::default() };
+        assert!(whole.could_make(&region) && !whole.could_make(&priority));
+        assert!(!whole.could_make(&band));
+        assert!(!by_priority.could_make(&region) && by_priority.could_make(&priority));
+        assert_eq!(priority.to_string(), "A / 1");
+    }
+}
