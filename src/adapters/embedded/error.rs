@@ -1,0 +1,259 @@
+//! What can go wrong with the file, and what kind of failure it is to the job.
+
+use std::io;
+
+use rusqlite::ErrorCode;
+
+use crate::adapters::migrate::MigrationError;
+use crate::domain::{RunId, RunStatus};
+use crate::ports::{FailureKind, PortError};
+
+/// A failure of the embedded database.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// There is no such file.
+    #[error("there is no database `{path}`")]
+    FileMissing {
+        /// The file.
+        path: String,
+    },
+    /// There is no folder for the file to be made in.
+    #[error("there is no folder `{folder}` to make `{path}` in")]
+    FolderMissing {
+        /// The file.
+        path: String,
+        /// Its folder.
+        folder: String,
+    },
+    /// The path names a folder.
+    #[error("`{path}` is a folder, not a database file")]
+    IsFolder {
+        /// The folder.
+        path: String,
+    },
+    /// The operating system did not let us look at the file.
+    #[error("cannot look at `{path}`")]
+    File {
+        /// The file.
+        path: String,
+        /// Its reason.
+        source: io::Error,
+    },
+    /// SQLite could not open the file.
+    #[error("cannot open the database `{path}`")]
+    Open {
+        /// The file.
+        path: String,
+        /// Its reason.
+        source: rusqlite::Error,
+    },
+    /// A database, but not of speedfit.
+    #[error("`{path}` is a database of another program")]
+    NotOurs {
+        /// The file.
+        path: String,
+    },
+    /// The schema is older than this program.
+    #[error("the schema of `{path}` has version {found}, this program needs {needed}")]
+    Outdated {
+        /// The file.
+        path: String,
+        /// Version of the file; 0 for an empty one.
+        found: u32,
+        /// Last version of this program.
+        needed: u32,
+    },
+    /// The schema is newer than this program, or not ours.
+    #[error("cannot use the database `{path}`")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What is wrong with the schema.
+        source: MigrationError,
+    },
+    /// A read or write of the database.
+    #[error("cannot {doing} in `{path}`")]
+    Ledger {
+        /// What was to be done.
+        doing: String,
+        /// The file.
+        path: String,
+        /// Why it failed.
+        source: StatementError,
+    },
+    /// The lock file beside the database.
+    #[error("cannot lock scope `{scope}` by `{path}`")]
+    Lock {
+        /// The scope.
+        scope: String,
+        /// The lock file.
+        path: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The blocking task did not come to its end.
+    #[error("the database task broke off")]
+    Task {
+        /// A panic, or the end of the runtime.
+        source: tokio::task::JoinError,
+    },
+}
+
+/// Why a unit of work on an open database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// SQLite's own error.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// No such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The run cannot pass to that status.
+    #[error("run {run_id} is `{from}` and cannot become `{to}`")]
+    IllegalMove {
+        /// The run.
+        run_id: RunId,
+        /// Its status.
+        from: RunStatus,
+        /// The status wanted.
+        to: RunStatus,
+    },
+    /// A run was to end in a status that is no end.
+    #[error("run {run_id} cannot end as `{status}`")]
+    NoEnd {
+        /// The run.
+        run_id: RunId,
+        /// The status wanted.
+        status: RunStatus,
+    },
+    /// A publication names a run of another scope.
+    #[error("run {run_id} is of scope `{of}` and cannot be published for `{wanted}`")]
+    OtherScope {
+        /// The run.
+        run_id: RunId,
+        /// Its scope.
+        of: String,
+        /// The publication's scope.
+        wanted: String,
+    },
+    /// The schema is not one to work on.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// The stop signal, or a receiver that has gone.
+    #[error("stopped before it was complete")]
+    Cancelled,
+}
+
+impl EmbeddedError {
+    pub(super) fn ledger(doing: String, path: &str, source: StatementError) -> Self {
+        Self::Ledger {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::FileMissing { .. } | Self::FolderMissing { .. } => FailureKind::Missing,
+            Self::IsFolder { .. } | Self::NotOurs { .. } => FailureKind::Malformed,
+            Self::File { source, .. } | Self::Lock { source, .. } => kind_of_io(source),
+            Self::Open { source, .. } => kind_of_sqlite(source),
+            Self::Outdated { .. } => FailureKind::SchemaOutdated,
+            Self::Foreign { .. } => FailureKind::SchemaForeign,
+            Self::Ledger { source, .. } => match source {
+                StatementError::Sqlite(error) => kind_of_sqlite(error),
+                StatementError::Migration(_) => FailureKind::SchemaForeign,
+                StatementError::Cancelled => FailureKind::Cancelled,
+                StatementError::NoSuchRun(_)
+                | StatementError::IllegalMove { .. }
+                | StatementError::NoEnd { .. }
+                | StatementError::OtherScope { .. } => FailureKind::Internal,
+            },
+            Self::Task { source } if source.is_cancelled() => FailureKind::Cancelled,
+            Self::Task { .. } => FailureKind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::FileMissing { .. } => {
+                Some("check `embedded.path`; `speedfit migrate` makes an empty database")
+            }
+            Self::FolderMissing { .. } => Some("make the folder, or check `embedded.path`"),
+            Self::IsFolder { .. } => Some("name a file in it: `embedded.path`"),
+            Self::NotOurs { .. } => Some("name another file: `embedded.path`"),
+            Self::Foreign { .. } | Self::Outdated { .. } | Self::Task { .. } => None,
+            Self::File { .. } | Self::Open { .. } | Self::Ledger { .. } | Self::Lock { .. } => {
+                hint_for(self.kind())
+            }
+        }
+    }
+}
+
+fn hint_for(kind: FailureKind) -> Option<&'static str> {
+    match kind {
+        FailureKind::Malformed => Some(
+            "the file is damaged or no SQLite database: name another one, or restore a copy of it",
+        ),
+        FailureKind::Denied => {
+            Some("check the permissions of the file and of its folder, which SQLite writes to")
+        }
+        FailureKind::Busy => Some("another program is writing to the file: try again in a moment"),
+        FailureKind::Unreachable => Some("check the disk that holds the file"),
+        FailureKind::Full => Some("free some room on the disk, or raise the quota, and run again"),
+        _ => None,
+    }
+}
+
+impl From<EmbeddedError> for PortError {
+    fn from(error: EmbeddedError) -> Self {
+        let (kind, hint) = (error.kind(), error.hint());
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> FailureKind {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FailureKind::Missing,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => FailureKind::Denied,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureKind::Full,
+        _ => FailureKind::Unreachable,
+    }
+}
+
+fn kind_of_sqlite(error: &rusqlite::Error) -> FailureKind {
+    let rusqlite::Error::SqliteFailure(failure, message) = error else {
+        return match error {
+            // A value in the file that is not of the agreed form.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => FailureKind::Malformed,
+            _ => FailureKind::Internal,
+        };
+    };
+    match failure.code {
+        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => FailureKind::Malformed,
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => FailureKind::Busy,
+        ErrorCode::DiskFull => FailureKind::Full,
+        // SQLite tells no more of a file that it cannot open; that it is there was seen before.
+        ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen => {
+            FailureKind::Denied
+        }
+        ErrorCode::SystemIoFailure => FailureKind::Unreachable,
+        ErrorCode::OperationInterrupted => FailureKind::Cancelled,
+        _ if message.as_deref().is_some_and(lacks_schema) => FailureKind::SchemaOutdated,
+        _ => FailureKind::Internal,
+    }
+}
+
+fn lacks_schema(message: &str) -> bool {
+    message.starts_with("no such table") || message.starts_with("no such column")
+}

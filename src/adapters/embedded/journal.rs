@@ -1,0 +1,134 @@
+//! The ledger: requests, starts and what can be read of runs.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::error::StatementError;
+use super::rows::{self, time_text};
+use super::{Embedded, conclude};
+use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus};
+use crate::ports::{Conclusion, PortResult, RunFilter, RunJournal};
+
+#[async_trait]
+impl RunJournal for Embedded {
+    async fn request(&self, request: &RunRequest) -> PortResult<RunId> {
+        let request = request.clone();
+        self.write("write the request", move |transaction| {
+            insert_run(transaction, &request)
+        })
+        .await
+    }
+
+    async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()> {
+        self.write(format!("start run {run_id}"), move |transaction| {
+            let to = RunStatus::Running;
+            check_move(transaction, run_id, to)?;
+            transaction.execute(
+                include_str!("sql/start_run.sql"),
+                (run_id.0, to.as_str(), time_text(started_at)),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
+        let conclusion = conclusion.clone();
+        self.write(
+            format!("conclude run {}", conclusion.run_id),
+            move |transaction| conclude::conclude(transaction, &conclusion),
+        )
+        .await
+    }
+
+    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
+        let scope = scope.to_owned();
+        self.write("mark abandoned runs", move |transaction| {
+            let mut statement = transaction.prepare(include_str!("sql/abandon_runs.sql"))?;
+            let ids = statement
+                .query_map((scope, time_text(found_at)), |row| row.get("id").map(RunId))?;
+            let mut ids: Vec<RunId> = ids.collect::<rusqlite::Result<_>>()?;
+            ids.sort_unstable();
+            Ok(ids)
+        })
+        .await
+    }
+
+    async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
+        self.read(format!("read run {run_id}"), move |transaction| {
+            let row = transaction.query_row(include_str!("sql/run.sql"), [run_id.0], rows::run);
+            Ok(row.optional()?)
+        })
+        .await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
+        let filter = filter.clone();
+        self.read("read the runs", move |transaction| {
+            let limit = if filter.limit == 0 {
+                -1
+            } else {
+                i64::from(filter.limit)
+            };
+            let mut statement = transaction.prepare(include_str!("sql/runs.sql"))?;
+            let runs = statement.query_map((filter.scope, limit), rows::run)?;
+            Ok(runs.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>> {
+        self.read(
+            format!("read the refusals of run {run_id}"),
+            move |transaction| {
+                let mut statement = transaction.prepare(include_str!("sql/refusals.sql"))?;
+                let refusals = statement.query_map([run_id.0], rows::refusal)?;
+                Ok(refusals.collect::<rusqlite::Result<_>>()?)
+            },
+        )
+        .await
+    }
+}
+
+fn insert_run(
+    transaction: &Transaction<'_>,
+    request: &RunRequest,
+) -> Result<RunId, StatementError> {
+    transaction.execute(
+        include_str!("sql/insert_run.sql"),
+        (
+            &request.scope,
+            request.trigger.as_str(),
+            &request.requested_by,
+            &request.reason,
+            request.window.from.map(time_text),
+            request.window.to.map(time_text),
+            &request.model,
+            &request.settings_hash,
+            &request.code_version,
+            time_text(request.requested_at),
+            RunStatus::Requested.as_str(),
+        ),
+    )?;
+    Ok(RunId(transaction.last_insert_rowid()))
+}
+
+/// The run's scope, where it may pass to the status `to`.
+pub(super) fn check_move(
+    transaction: &Transaction<'_>,
+    run_id: RunId,
+    to: RunStatus,
+) -> Result<String, StatementError> {
+    let found = transaction
+        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| {
+            Ok((row.get("scope")?, rows::status(row)?))
+        })
+        .optional()?;
+    let (scope, from) = found.ok_or(StatementError::NoSuchRun(run_id))?;
+    if from.may_become(to) {
+        Ok(scope)
+    } else {
+        Err(StatementError::IllegalMove { run_id, from, to })
+    }
+}

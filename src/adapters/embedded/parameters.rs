@@ -1,0 +1,76 @@
+//! The published parameters, and the mark.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::error::StatementError;
+use super::{Embedded, rows};
+use crate::domain::{ParameterSet, Publication, RunId};
+use crate::ports::{ParameterStore, PortResult};
+
+#[async_trait]
+impl ParameterStore for Embedded {
+    fn describe(&self) -> String {
+        format!("SQLite file `{}`", self.inner.shown)
+    }
+
+    async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
+        let scope = scope.to_owned();
+        self.read("read the mark", move |transaction| {
+            let mark =
+                transaction.query_row(include_str!("sql/mark.sql"), [scope], rows::publication);
+            Ok(mark.optional()?)
+        })
+        .await
+    }
+
+    async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>> {
+        self.read(
+            format!("read the parameters of run {run_id}"),
+            move |transaction| read_set(transaction, run_id),
+        )
+        .await
+    }
+}
+
+impl Embedded {
+    /// Every move of the scope's mark, newest first.
+    ///
+    /// # Errors
+    /// Those of any read of the file.
+    pub async fn publications(&self, scope: &str) -> PortResult<Vec<Publication>> {
+        let scope = scope.to_owned();
+        self.read("read the publications", move |transaction| {
+            let mut statement = transaction.prepare(include_str!("sql/publications.sql"))?;
+            let moves = statement.query_map([scope], rows::publication)?;
+            Ok(moves.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+fn read_set(
+    transaction: &Transaction<'_>,
+    run_id: RunId,
+) -> Result<Option<ParameterSet>, StatementError> {
+    let scope = transaction
+        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| {
+            row.get("scope")
+        })
+        .optional()?;
+    let Some(scope) = scope else { return Ok(None) };
+    let mut groups = transaction.prepare(include_str!("sql/groups.sql"))?;
+    let groups = groups
+        .query_map([run_id.0], rows::group)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut parameters = transaction.prepare(include_str!("sql/parameters.sql"))?;
+    let parameters = parameters
+        .query_map([run_id.0], rows::parameter)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(ParameterSet {
+        run_id: Some(run_id),
+        scope,
+        groups,
+        parameters,
+    }))
+}

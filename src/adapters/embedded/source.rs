@@ -1,0 +1,155 @@
+//! The incident records, streamed in the order in which they were imported.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{EmbeddedError, StatementError};
+use super::{Embedded, blocking, connection};
+use crate::domain::record::RecordRef;
+use crate::domain::{RecordBatch, Selection};
+use crate::ports::{PortResult, ReadQuery, RecordSource};
+
+#[async_trait]
+impl RecordSource for Embedded {
+    fn describe(&self) -> String {
+        format!("SQLite file `{}`", self.inner.shown)
+    }
+
+    async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
+        if !query.window.is_unbounded() || !query.selection.is_all() {
+            return Ok(None);
+        }
+        self.read("count the records", |transaction| {
+            let n_rows: i64 =
+                transaction.query_row(include_str!("sql/n_incidents.sql"), [], |row| row.get(0))?;
+            Ok(u64::try_from(n_rows).ok())
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        query: &ReadQuery,
+        batches: mpsc::Sender<RecordBatch>,
+        cancel: &CancellationToken,
+    ) -> PortResult<()> {
+        let (inner, query) = (Arc::clone(&self.inner), query.clone());
+        let outlet = Outlet {
+            batches,
+            cancel: cancel.clone(),
+            runtime: Handle::current(),
+        };
+        blocking(move || {
+            let connection = connection::open_reader(&inner.path, inner.options)?;
+            stream(&connection, &query, &outlet).map_err(|source| {
+                EmbeddedError::ledger("read the records".to_owned(), &inner.shown, source)
+            })
+        })
+        .await
+    }
+}
+
+/// Where batches go; waits for room, and for the stop signal.
+struct Outlet {
+    batches: mpsc::Sender<RecordBatch>,
+    cancel: CancellationToken,
+    runtime: Handle,
+}
+
+impl Outlet {
+    fn check(&self) -> Result<(), StatementError> {
+        if self.cancel.is_cancelled() || self.batches.is_closed() {
+            return Err(StatementError::Cancelled);
+        }
+        Ok(())
+    }
+
+    fn send(&self, batch: RecordBatch) -> Result<(), StatementError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err(StatementError::Cancelled),
+                sent = self.batches.send(batch) => sent.map_err(|_| StatementError::Cancelled),
+            }
+        })
+    }
+}
+
+fn stream(
+    connection: &Connection,
+    query: &ReadQuery,
+    outlet: &Outlet,
+) -> Result<(), StatementError> {
+    if query.window.is_unbounded() {
+        let mut statement = connection.prepare(include_str!("sql/all_incidents.sql"))?;
+        send_rows(statement.query([])?, &query.selection, outlet)
+    } else {
+        let mut statement = connection.prepare(include_str!("sql/incidents.sql"))?;
+        send_rows(
+            statement.query(query.window.bounds_us())?,
+            &query.selection,
+            outlet,
+        )
+    }
+}
+
+fn send_rows(
+    mut rows: rusqlite::Rows<'_>,
+    selection: &Selection,
+    outlet: &Outlet,
+) -> Result<(), StatementError> {
+    let mut batch = RecordBatch::default();
+    let mut n_seen = 0_usize;
+    while let Some(row) = rows.next()? {
+        // A selection may pass over many rows between two batches.
+        n_seen += 1;
+        if n_seen.is_multiple_of(RecordBatch::MAX_ROWS) {
+            outlet.check()?;
+        }
+        let record = record(row)?;
+        if is_selected(selection, record.region) {
+            batch.push(record);
+        }
+        if batch.is_full() {
+            outlet.send(std::mem::take(&mut batch))?;
+        }
+    }
+    if batch.is_empty() {
+        outlet.check()
+    } else {
+        outlet.send(batch)
+    }
+}
+
+fn is_selected(selection: &Selection, region: Option<&str>) -> bool {
+    let region = region.map(str::trim).unwrap_or_default();
+    selection.is_all() || (!region.is_empty() && selection.contains(region))
+}
+
+/// A row of `incidents.sql`, its columns by position: names cost as much as the values.
+fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
+    Ok(RecordRef {
+        incident_id: text(row, 0)?,
+        region: text(row, 1)?,
+        parent_region: text(row, 2)?,
+        priority: text(row, 3)?,
+        occurred_at_us: row.get(4)?,
+        distance_km: row.get(5)?,
+        travel_time_s: row.get(6)?,
+        weight: row.get(7)?,
+        fault: text(row, 8)?,
+    })
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        value => value.as_str().map(Some).map_err(Into::into),
+    }
+}

@@ -1,0 +1,7 @@
+-- ?1 run
+SELECT
+    region, band, priority, name, unit, estimate, std_error, ci_low, ci_high, raw_estimate,
+    pool_weight, status
+FROM parameter
+WHERE run_id = ?1
+ORDER BY ordinal;

@@ -1,0 +1,5 @@
+-- ?1 run
+SELECT region, reason, count, examples
+FROM refusal
+WHERE run_id = ?1
+ORDER BY ordinal;

@@ -1,0 +1,4 @@
+-- ?1 run
+SELECT scope, status
+FROM run
+WHERE id = ?1;

@@ -1,0 +1,10 @@
+-- ?1 scope or NULL, ?2 limit, negative for none
+SELECT
+    id, scope, "trigger", requested_by, reason, window_from, window_to, model, settings_hash,
+    code_version, requested_at, status, started_at, finished_at, rows_read, rows_refused, rows_used,
+    groups_fitted, groups_pooled, groups_fallback, groups_carried_over, groups_failed,
+    groups_cancelled, exit_code, message
+FROM run
+WHERE ?1 IS NULL OR scope = ?1
+ORDER BY id DESC
+LIMIT ?2;

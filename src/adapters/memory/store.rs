@@ -1,0 +1,149 @@
+//! The store's ports over its state and its script of faults.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::fault::{FaultScript, Operation};
+use super::lock::{Locks, MemoryLock};
+use super::state::State;
+use crate::domain::{ParameterSet, Publication, RefusalRow, RunId, RunRequest, RunRow};
+use crate::ports::{
+    Conclusion, FailureKind, MigrationReport, ParameterStore, PortResult, RunFilter, RunJournal,
+    SchemaAdmin, ScopeLock, ScopeLocks,
+};
+
+/// A store in memory; its clones are the same store.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    locks: Arc<Locks>,
+    faults: Arc<FaultScript>,
+}
+
+impl MemoryStore {
+    /// The script of this store's faults.
+    #[must_use]
+    pub fn faults(&self) -> &FaultScript {
+        &self.faults
+    }
+
+    /// Takes the scope's lock away from whoever holds it, as a broken connection does.
+    pub fn lose_lock(&self, scope: &str, kind: FailureKind) {
+        self.locks.lose(scope, kind);
+    }
+
+    /// Every move of the scope's mark, newest first.
+    #[must_use]
+    pub fn publications(&self, scope: &str) -> Vec<Publication> {
+        self.state().publications(scope).cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl RunJournal for MemoryStore {
+    async fn request(&self, request: &RunRequest) -> PortResult<RunId> {
+        self.faults
+            .call(Operation::Request, || Ok(self.state().request(request)))
+            .await
+    }
+
+    async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()> {
+        let work = || Ok(self.state().start(run_id, started_at)?);
+        self.faults.call(Operation::Start, work).await
+    }
+
+    async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
+        let work = || Ok(self.state().conclude(conclusion)?);
+        self.faults.call(Operation::Conclude, work).await
+    }
+
+    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
+        let work = || Ok(self.state().abandon_dead(scope, found_at));
+        self.faults.call(Operation::AbandonDead, work).await
+    }
+
+    async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
+        self.faults
+            .call(Operation::Run, || Ok(self.state().run(run_id).cloned()))
+            .await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
+        let limit = if filter.limit == 0 {
+            usize::MAX
+        } else {
+            filter.limit as usize
+        };
+        let wanted = |row: &&RunRow| {
+            filter
+                .scope
+                .as_ref()
+                .is_none_or(|s| *s == row.request.scope)
+        };
+        let work = || {
+            Ok(self
+                .state()
+                .runs()
+                .filter(wanted)
+                .take(limit)
+                .cloned()
+                .collect())
+        };
+        self.faults.call(Operation::Runs, work).await
+    }
+
+    async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>> {
+        let work = || Ok(self.state().refusals(run_id).to_vec());
+        self.faults.call(Operation::Refusals, work).await
+    }
+}
+
+#[async_trait]
+impl ParameterStore for MemoryStore {
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+
+    async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
+        let work = || Ok(self.state().publications(scope).next().cloned());
+        self.faults.call(Operation::Mark, work).await
+    }
+
+    async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>> {
+        let work = || Ok(self.state().set(run_id).cloned());
+        self.faults.call(Operation::ParameterSet, work).await
+    }
+}
+
+#[async_trait]
+impl ScopeLocks for MemoryStore {
+    async fn try_lock(&self, scope: &str) -> PortResult<Option<Box<dyn ScopeLock>>> {
+        let work = || Ok(MemoryLock::take(&self.locks, &self.faults, scope));
+        let lock = self.faults.call(Operation::TryLock, work).await?;
+        Ok(lock.map(|lock| Box::new(lock) as Box<dyn ScopeLock>))
+    }
+}
+
+#[async_trait]
+impl SchemaAdmin for MemoryStore {
+    async fn migrate(&self) -> PortResult<MigrationReport> {
+        let report = MigrationReport {
+            from_version: 0,
+            to_version: 0,
+            applied: Vec::new(),
+        };
+        self.faults.call(Operation::Schema, || Ok(report)).await
+    }
+
+    async fn script(&self) -> PortResult<String> {
+        self.faults
+            .call(Operation::Schema, || Ok(String::new()))
+            .await
+    }
+}
