@@ -1,1 +1,34 @@
-//! config
+//! Settings: layers, typed values, secrets. The only reader of the process environment.
+//!
+//! Later wins: the built-in `config/default.toml`, the file that `SPEEDFIT_ENV` names, the file of
+//! `--config`, variables `SPEEDFIT__SECTION__KEY`, flags. Every layer is first read alone on the
+//! defaults, so that a mistake is blamed on its file and line, its variable or its flag. Knows
+//! nothing of sources, stores or fitting: it hands typed values to `bootstrap`.
+
+mod environment;
+mod error;
+mod layer;
+mod load;
+mod nearest;
+mod origin;
+mod schema;
+mod secrets;
+mod settings;
+mod validate;
+mod values;
+
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use layer::Override;
+pub use load::{Loaded, Sources};
+pub use origin::Origin;
+pub use schema::Schema;
+pub use secrets::{Secret, SecretOrigin, Secrets};
+pub use settings::{
+    Accept, Columns, Embedded, File, Fit, Groups, Judge, Log, MODELS, Output, Settings, Source,
+    Store, WindowSettings,
+};
+pub use values::{
+    BandSetting, Delimiter, DistanceUnit, FileFormat, LogFormat, LogLevel, ModelName, Moment,
+    RepeatedIds, SourceKind, StoreKind, TimeUnit,
+};

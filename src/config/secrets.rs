@@ -1,0 +1,247 @@
+//! Passwords and tokens: from variables or from the files that variables name, never from settings.
+//!
+//! No value enters a message, a log or `show-config`; `SecretString` keeps it out of `Debug`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::environment::Environment;
+use super::error::ConfigError;
+
+/// The secrets that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secret {
+    /// Password of the source's user.
+    SourcePassword,
+    /// Password of the store's user.
+    StorePassword,
+    /// Access token for the source.
+    SourceToken,
+    /// Access token for the store.
+    StoreToken,
+    /// Bearer tokens of the HTTP API.
+    ApiTokens,
+}
+
+impl Secret {
+    /// Every secret.
+    pub const ALL: [Self; 5] = [
+        Self::SourcePassword,
+        Self::StorePassword,
+        Self::SourceToken,
+        Self::StoreToken,
+        Self::ApiTokens,
+    ];
+
+    /// The variable that holds it.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::SourcePassword => "SPEEDFIT_SOURCE_PASSWORD",
+            Self::StorePassword => "SPEEDFIT_STORE_PASSWORD",
+            Self::SourceToken => "SPEEDFIT_SOURCE_TOKEN",
+            Self::StoreToken => "SPEEDFIT_STORE_TOKEN",
+            Self::ApiTokens => "SPEEDFIT_API_TOKENS",
+        }
+    }
+
+    /// The variable that names a file with it.
+    #[must_use]
+    pub fn file_variable(self) -> String {
+        format!("{}_FILE", self.variable())
+    }
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretOrigin {
+    /// Its variable.
+    Variable(String),
+    /// The file that this variable names.
+    File(String),
+}
+
+impl SecretOrigin {
+    /// The variable.
+    #[must_use]
+    pub fn variable(&self) -> &str {
+        match self {
+            Self::Variable(name) | Self::File(name) => name,
+        }
+    }
+}
+
+/// The secrets that are set.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    values: BTreeMap<Secret, (SecretString, SecretOrigin)>,
+}
+
+impl Secrets {
+    /// Reads every secret that the environment sets. An empty variable counts as absent; a trailing
+    /// newline of a file is not part of the secret.
+    ///
+    /// # Errors
+    /// [`ConfigError::SecretTwice`], [`ConfigError::SecretFile`], [`ConfigError::NotUnicode`].
+    pub fn load(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut values = BTreeMap::new();
+        for secret in Secret::ALL {
+            let variable = secret.variable();
+            let file_variable = secret.file_variable();
+            match (environment.get(variable)?, environment.get(&file_variable)?) {
+                (Some(_), Some(_)) => return Err(ConfigError::SecretTwice { variable }),
+                (Some(value), None) => {
+                    let origin = SecretOrigin::Variable(variable.to_owned());
+                    values.insert(secret, (SecretString::from(value), origin));
+                }
+                (None, Some(path)) => {
+                    let value = read(variable, Path::new(path))?;
+                    values.insert(secret, (value, SecretOrigin::File(file_variable)));
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(Self { values })
+    }
+
+    /// The secret, where it is set.
+    #[must_use]
+    pub fn get(&self, secret: Secret) -> Option<&SecretString> {
+        self.values.get(&secret).map(|(value, _)| value)
+    }
+
+    /// Where the secret comes from, where it is set.
+    #[must_use]
+    pub fn origin(&self, secret: Secret) -> Option<&SecretOrigin> {
+        self.values.get(&secret).map(|(_, origin)| origin)
+    }
+}
+
+fn read(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
+    let fail = |source| ConfigError::SecretFile {
+        variable,
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = std::fs::read_to_string(path).map_err(fail)?;
+    let end = text
+        .strip_suffix('\n')
+        .map(|t| t.strip_suffix('\r').unwrap_or(t).len());
+    text.truncate(end.unwrap_or(text.len()));
+    Ok(SecretString::from(text))
+}
+
+/// What in the name of a key tells a secret.
+const SECRET_WORDS: [&str; 9] = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "api_key",
+    "apikey",
+    "private_key",
+];
+
+/// Whether a key's name looks like a secret's.
+pub(super) fn looks_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+}
+
+/// The variables that a secret-looking key probably stands for, for a hint.
+pub(super) fn variables_for(key: &str) -> String {
+    let key = key.to_ascii_lowercase();
+    let is_token = key.contains("token") || key.contains("key");
+    let fits = |secret: &Secret| match secret {
+        Secret::SourcePassword => !is_token && !key.contains("store"),
+        Secret::StorePassword => !is_token && !key.contains("source"),
+        Secret::SourceToken => is_token && key.contains("source"),
+        Secret::StoreToken => is_token && key.contains("store"),
+        Secret::ApiTokens => is_token && !key.contains("source") && !key.contains("store"),
+    };
+    let names: Vec<_> = Secret::ALL
+        .iter()
+        .filter(|s| fits(s))
+        .map(|s| format!("`{}`", s.variable()))
+        .collect();
+    names.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Secrets, ConfigError> {
+        Secrets::load(&variables.iter().copied().collect())
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_variable_or_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |content: &str, expected: &str| {
+            let path = dir.path().join("secret");
+            std::fs::write(&path, content).unwrap();
+            let secrets =
+                load(&[("SPEEDFIT_STORE_PASSWORD_FILE", path.to_str().unwrap())]).unwrap();
+            let value = secrets.get(Secret::StorePassword).unwrap();
+            assert_eq!(value.expose_secret(), expected);
+            let origin = secrets.origin(Secret::StorePassword).unwrap();
+            assert_eq!(origin.variable(), "SPEEDFIT_STORE_PASSWORD_FILE");
+        };
+        check("0123\n", "0123");
+        check(" a b \r\n", " a b ");
+        check("a\n\n", "a\n");
+        let secrets = load(&[("SPEEDFIT_STORE_TOKEN", "x"), ("SPEEDFIT_API_TOKENS", "")]).unwrap();
+        assert_eq!(
+            secrets.get(Secret::StoreToken).unwrap().expose_secret(),
+            "x"
+        );
+        assert!(secrets.get(Secret::ApiTokens).is_none());
+        assert!(!format!("{secrets:?}").contains("\"x\""));
+    }
+
+    #[test]
+    fn mistakes_name_the_variable() {
+        let both = [
+            ("SPEEDFIT_STORE_TOKEN", "x"),
+            ("SPEEDFIT_STORE_TOKEN_FILE", "y"),
+        ];
+        assert_eq!(
+            load(&both).unwrap_err().to_string(),
+            "both `SPEEDFIT_STORE_TOKEN` and `SPEEDFIT_STORE_TOKEN_FILE` are set"
+        );
+        let missing = [("SPEEDFIT_SOURCE_PASSWORD_FILE", "no/such/file")];
+        assert_eq!(
+            load(&missing).unwrap_err().to_string(),
+            "cannot read the file `no/such/file` that `SPEEDFIT_SOURCE_PASSWORD_FILE` names"
+        );
+    }
+
+    #[test]
+    fn secret_names_find_their_variable() {
+        let check = |key: &str, expected: &str| {
+            assert!(looks_secret(key), "{key}");
+            assert_eq!(variables_for(key), expected, "{key}");
+        };
+        check("store.password", "`SPEEDFIT_STORE_PASSWORD`");
+        check(
+            "password",
+            "`SPEEDFIT_SOURCE_PASSWORD` or `SPEEDFIT_STORE_PASSWORD`",
+        );
+        check("source.access_token", "`SPEEDFIT_SOURCE_TOKEN`");
+        check("http.Api-Key", "`SPEEDFIT_API_TOKENS`");
+    }
+
+    #[test]
+    fn no_setting_looks_like_a_secret() {
+        for key in super::super::Schema::embedded().unwrap().keys() {
+            assert!(!looks_secret(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The typed settings, one struct per section of `config/default.toml`.
+//!
+//! Meaning, unit and default of every key stand in that file; here stand the types.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Limits, Splits, WeekBands, Window};
+
+use super::values::{
+    BandSetting, Delimiter, DistanceUnit, FileFormat, LogFormat, LogLevel, ModelName, Moment,
+    RepeatedIds, SourceKind, StoreKind, TimeUnit,
+};
+
+/// Models that `fit.model` may name.
+pub const MODELS: &[&str] = &[
+    "constant",
+    "linear",
+    "power",
+    "sqrt",
+    "kwh",
+    "kwh_intercept",
+];
+
+/// Declares a section: a struct that is read whole and refuses unknown keys.
+macro_rules! section {
+    ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$fmeta])* pub $field: $type,)+ }
+    };
+}
+
+section! {
+    /// Every setting.
+    Settings {
+        /// Name of the job.
+        scope: String,
+        /// Zone of time stamps without offset, of dates and of bands.
+        #[serde(with = "super::values::zone")]
+        time_zone: TimeZone,
+        /// Where records come from.
+        source: Source,
+        /// Where runs and parameters are kept.
+        store: Store,
+        /// The embedded database.
+        embedded: Embedded,
+        /// The file with records.
+        file: File,
+        /// Names and units of the source's columns.
+        columns: Columns,
+        /// The span that a run reads.
+        window: WindowSettings,
+        /// Which records enter a fit.
+        accept: Accept,
+        /// What groups are split by, beside the region.
+        groups: Groups,
+        /// How groups are fitted.
+        fit: Fit,
+        /// What may be published.
+        judge: Judge,
+        /// What a run leaves in the file system.
+        output: Output,
+        /// What is logged.
+        log: Log,
+    }
+}
+
+section! {
+    /// `[source]`
+    Source {
+        /// Kind of source.
+        kind: SourceKind,
+    }
+}
+
+section! {
+    /// `[store]`
+    Store {
+        /// Kind of store.
+        kind: StoreKind,
+    }
+}
+
+section! {
+    /// `[embedded]`
+    Embedded {
+        /// The database's file.
+        path: PathBuf,
+    }
+}
+
+section! {
+    /// `[file]`
+    File {
+        /// The file; not empty where `source.kind` is `file`.
+        path: PathBuf,
+        /// Its format.
+        format: FileFormat,
+        /// Separator of a CSV file.
+        delimiter: Delimiter,
+    }
+}
+
+section! {
+    /// `[columns]`
+    Columns {
+        /// Column with the incident's id.
+        incident_id: String,
+        /// Column with the region.
+        region: String,
+        /// Column with the region's parent.
+        parent_region: String,
+        /// Column with the time of the incident.
+        occurred_at: String,
+        /// Column with the priority class.
+        priority: String,
+        /// Column with the distance.
+        distance: String,
+        /// Column with the travel time.
+        travel_time: String,
+        /// Column with the number of like records.
+        weight: String,
+        /// Unit of the distance.
+        distance_unit: DistanceUnit,
+        /// Unit of the travel time.
+        time_unit: TimeUnit,
+    }
+}
+
+section! {
+    /// `[window]`; see [`Settings::window`].
+    WindowSettings {
+        /// First moment inside.
+        from: Moment,
+        /// First moment after.
+        to: Moment,
+        /// The last days before the run's start instead; 0 is off.
+        days: u32,
+    }
+}
+
+section! {
+    /// `[accept]`; see [`Limits`].
+    Accept {
+        /// Seconds.
+        min_time_s: f64,
+        /// Seconds.
+        max_time_s: f64,
+        /// Kilometres.
+        min_distance_km: f64,
+        /// Kilometres.
+        max_distance_km: f64,
+        /// Kilometres per hour.
+        min_speed_kmh: f64,
+        /// Kilometres per hour.
+        max_speed_kmh: f64,
+        /// What becomes of repeats.
+        repeated_ids: RepeatedIds,
+        /// Names of known regions; empty takes every name.
+        known_regions: Vec<String>,
+    }
+}
+
+section! {
+    /// `[groups]`
+    Groups {
+        /// Whether each priority class is fitted on its own.
+        by_priority: bool,
+        /// Parts of the week that are fitted on their own.
+        bands: Vec<BandSetting>,
+    }
+}
+
+section! {
+    /// `[fit]`
+    Fit {
+        /// One of [`MODELS`].
+        model: ModelName,
+        /// Iterations per start.
+        max_iterations: u64,
+        /// Threads; 0 is one per core. Results do not depend on it.
+        workers: usize,
+        /// Probability that an interval is to cover.
+        confidence: f64,
+    }
+}
+
+section! {
+    /// `[judge]`
+    Judge {
+        /// Fewest records of a group that is published.
+        min_records: u64,
+        /// Kilometres per hour.
+        min_cruise_speed_kmh: f64,
+        /// Kilometres per hour.
+        max_cruise_speed_kmh: f64,
+        /// Largest change of the median time against the current set, as a share.
+        max_time_change: f64,
+        /// Distances at which the change is looked at, km; at least one.
+        reference_distances_km: Vec<f64>,
+        /// Smallest share of groups that must pass.
+        min_share_published: f64,
+    }
+}
+
+section! {
+    /// `[output]`
+    Output {
+        /// Folder for the results of a run.
+        dir: PathBuf,
+        /// Whether the HTML report is written.
+        report: bool,
+        /// Whether `run_results.json` is written.
+        results: bool,
+    }
+}
+
+section! {
+    /// `[log]`
+    Log {
+        /// What is logged.
+        level: LogLevel,
+        /// Form of the log.
+        format: LogFormat,
+    }
+}
+
+impl Settings {
+    /// The span that a run reads which starts `now`; days are those of the time zone's calendar.
+    ///
+    /// # Errors
+    /// A date outside the calendar; settings that were loaded have none.
+    pub fn window(&self, now: Timestamp) -> Result<Window, jiff::Error> {
+        let WindowSettings { from, to, days } = &self.window;
+        if *days > 0 {
+            let from = now
+                .to_zoned(self.time_zone.clone())
+                .checked_sub(i64::from(*days).days())?;
+            return Ok(Window {
+                from: Some(from.timestamp()),
+                to: Some(now),
+            });
+        }
+        Ok(Window {
+            from: from.resolve(&self.time_zone)?,
+            to: to.resolve(&self.time_zone)?,
+        })
+    }
+
+    /// What records must satisfy, for a run with this window.
+    #[must_use]
+    pub fn limits(&self, window: Window) -> Limits {
+        let accept = &self.accept;
+        Limits {
+            min_time_s: accept.min_time_s,
+            max_time_s: accept.max_time_s,
+            min_distance_km: accept.min_distance_km,
+            max_distance_km: accept.max_distance_km,
+            min_speed_kmh: accept.min_speed_kmh,
+            max_speed_kmh: accept.max_speed_kmh,
+            window,
+            needs_time: !self.groups.bands.is_empty(),
+            known_regions: (!accept.known_regions.is_empty())
+                .then(|| accept.known_regions.iter().cloned().collect()),
+        }
+    }
+
+    /// What groups are split by, beside the region.
+    #[must_use]
+    pub fn splits(&self) -> Splits {
+        let bands: Vec<_> = self.groups.bands.iter().map(|b| b.band().clone()).collect();
+        Splits {
+            bands: (!bands.is_empty()).then(|| WeekBands::new(bands, self.time_zone.clone())),
+            by_priority: self.groups.by_priority,
+        }
+    }
+}
+
+impl Columns {
+    /// The contract's names, in the order of [`Columns::names`].
+    pub const CONTRACT: [&'static str; 8] = [
+        "incident_id",
+        "region",
+        "parent_region",
+        "occurred_at",
+        "priority",
+        "distance_km",
+        "travel_time_s",
+        "weight",
+    ];
+
+    /// Key and column, in the order of the settings file.
+    #[must_use]
+    pub fn names(&self) -> [(&'static str, &str); 8] {
+        [
+            ("columns.incident_id", &self.incident_id),
+            ("columns.region", &self.region),
+            ("columns.parent_region", &self.parent_region),
+            ("columns.occurred_at", &self.occurred_at),
+            ("columns.priority", &self.priority),
+            ("columns.distance", &self.distance),
+            ("columns.travel_time", &self.travel_time),
+            ("columns.weight", &self.weight),
+        ]
+    }
+
+    /// The columns that the user named: key and column where that is not the contract's name. Such
+    /// a column must be there, while an optional one of the contract may be missing.
+    pub fn user_set(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let named = self.names().into_iter().zip(Self::CONTRACT);
+        named
+            .filter(|((_, column), contract)| column != contract)
+            .map(|(named, _)| named)
+    }
+}

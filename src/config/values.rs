@@ -1,0 +1,458 @@
+//! Types of single settings, each read from a text and refusing what it cannot be.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use crate::domain::Band;
+
+use super::settings::MODELS;
+
+/// Declares an enum that is read from one of a few texts, and says which where it is not.
+macro_rules! choices {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// The value in settings.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                match text.as_str() {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(not_among(&text, &[$($text),+])),
+                }
+            }
+        }
+
+        impl From<$name> for &'static str {
+            fn from(value: $name) -> Self {
+                value.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+fn not_among(text: &str, allowed: &[&str]) -> String {
+    let allowed: Vec<_> = allowed.iter().map(|value| format!("`{value}`")).collect();
+    format!("`{text}` is not one of {}", allowed.join(", "))
+}
+
+choices! {
+    /// Where records come from.
+    SourceKind {
+        /// The embedded database.
+        Embedded = "embedded",
+        /// A file.
+        File = "file",
+    }
+}
+
+choices! {
+    /// Where runs and parameters are kept.
+    StoreKind {
+        /// The embedded database.
+        Embedded = "embedded",
+    }
+}
+
+choices! {
+    /// Format of a file with records.
+    FileFormat {
+        /// Told by the file's name.
+        Auto = "auto",
+        /// CSV.
+        Csv = "csv",
+        /// Parquet.
+        Parquet = "parquet",
+    }
+}
+
+choices! {
+    /// Unit of the distance column.
+    DistanceUnit {
+        /// Kilometres.
+        Kilometre = "km",
+        /// Metres.
+        Metre = "m",
+        /// International miles.
+        Mile = "mi",
+    }
+}
+
+choices! {
+    /// Unit of the travel-time column.
+    TimeUnit {
+        /// Seconds.
+        Second = "s",
+        /// Minutes.
+        Minute = "min",
+        /// Hours.
+        Hour = "h",
+    }
+}
+
+choices! {
+    /// What becomes of a record whose id was there before.
+    RepeatedIds {
+        /// It is taken: several vehicles answer one incident.
+        Keep = "keep",
+        /// It is refused.
+        Refuse = "refuse",
+    }
+}
+
+choices! {
+    /// Form of the log.
+    LogFormat {
+        /// Human on a terminal, JSON otherwise.
+        Auto = "auto",
+        /// Lines for people.
+        Human = "human",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+impl DistanceUnit {
+    /// Kilometres in one unit.
+    #[must_use]
+    pub fn km(self) -> f64 {
+        match self {
+            Self::Kilometre => 1.0,
+            Self::Metre => 1e-3,
+            // International yard and pound agreement, 1959.
+            Self::Mile => 1.609_344,
+        }
+    }
+}
+
+impl TimeUnit {
+    /// Seconds in one unit.
+    #[must_use]
+    pub fn s(self) -> f64 {
+        match self {
+            Self::Second => 1.0,
+            Self::Minute => 60.0,
+            Self::Hour => 3600.0,
+        }
+    }
+}
+
+/// Reads and writes a time zone by its name in the IANA database.
+pub(super) mod zone {
+    use jiff::tz::TimeZone;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeZone, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown =
+            |_| de::Error::custom(format!("`{name}` is not in the IANA database of zones"));
+        TimeZone::get(&name).map_err(unknown)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(zone: &TimeZone, to: S) -> Result<S::Ok, S::Error> {
+        jiff::fmt::serde::tz::required::serialize(zone, to)
+    }
+}
+
+/// Implements what a type needs that is read from a text and shown as that text.
+macro_rules! text_value {
+    ($name:ident) => {
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.text)
+            }
+        }
+    };
+}
+
+/// Name of a travel-time model, one of [`MODELS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ModelName {
+    text: String,
+}
+
+text_value!(ModelName);
+
+impl ModelName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for ModelName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if MODELS.contains(&text.as_str()) {
+            Ok(Self { text })
+        } else {
+            Err(not_among(&text, MODELS))
+        }
+    }
+}
+
+/// What separates the fields of a CSV file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Delimiter {
+    text: String,
+    byte: u8,
+}
+
+text_value!(Delimiter);
+
+impl Delimiter {
+    /// The character as a byte.
+    #[must_use]
+    pub fn byte(&self) -> u8 {
+        self.byte
+    }
+}
+
+impl TryFrom<String> for Delimiter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_bytes() {
+            b"tab" | b"\t" => Ok(Self {
+                text: "tab".to_owned(),
+                byte: b'\t',
+            }),
+            &[byte] if byte.is_ascii() && !b"\"\r\n".contains(&byte) => Ok(Self { text, byte }),
+            _ => Err(format!("`{text}` is not one ASCII character or `tab`")),
+        }
+    }
+}
+
+/// A moment, told as a time stamp or in the scope's time zone; or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Moment {
+    text: String,
+    point: Point,
+}
+
+text_value!(Moment);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Open,
+    Stamp(Timestamp),
+    Local(DateTime),
+}
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let point = if text.is_empty() {
+            Some(Point::Open)
+        } else {
+            // A bracketed zone would be ignored by the second form; the first honours it.
+            let local = || {
+                text.parse()
+                    .ok()
+                    .filter(|_| !text.contains('['))
+                    .map(Point::Local)
+            };
+            text.parse().ok().map(Point::Stamp).or_else(local)
+        };
+        let fail = || {
+            format!("`{text}` is not a moment such as `2026-01-31` or `2026-01-31T06:00:00+01:00`")
+        };
+        let point = point.ok_or_else(fail)?;
+        Ok(Self { text, point })
+    }
+}
+
+impl Moment {
+    /// Whether no moment is given.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.point == Point::Open
+    }
+
+    /// The moment, a date being its first; `None` where none is given.
+    ///
+    /// # Errors
+    /// A local time so far off that its offset leaves the calendar.
+    pub fn resolve(&self, zone: &TimeZone) -> Result<Option<Timestamp>, jiff::Error> {
+        match self.point {
+            Point::Open => Ok(None),
+            Point::Stamp(stamp) => Ok(Some(stamp)),
+            Point::Local(local) => zone.to_timestamp(local).map(Some),
+        }
+    }
+}
+
+/// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LogLevel {
+    text: String,
+}
+
+text_value!(LogLevel);
+
+impl LogLevel {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+    /// The directives.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for LogLevel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // The filter itself would take a misspelt level for the name of a module and log nothing.
+        let is_level = |part: &str| Self::LEVELS.contains(&part.to_ascii_lowercase().as_str());
+        let mut words = text.split(',').filter(|part| !part.contains(['=', '[']));
+        if let Some(word) = words.find(|part| !is_level(part.trim())) {
+            return Err(format!(
+                "{}, nor a directive",
+                not_among(word.trim(), &Self::LEVELS)
+            ));
+        }
+        match EnvFilter::builder().parse(&text) {
+            Ok(_) => Ok(Self { text }),
+            Err(error) => Err(format!("`{text}` is no filter: {error}")),
+        }
+    }
+}
+
+/// A part of the week as the settings define it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BandText", into = "BandText")]
+pub struct BandSetting {
+    text: BandText,
+    band: Band,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BandText {
+    name: String,
+    days: String,
+    hours: String,
+}
+
+impl BandSetting {
+    /// The band.
+    #[must_use]
+    pub fn band(&self) -> &Band {
+        &self.band
+    }
+}
+
+impl TryFrom<BandText> for BandSetting {
+    type Error = String;
+
+    fn try_from(text: BandText) -> Result<Self, String> {
+        let band = Band::new(&text.name, &text.days, &text.hours)
+            .map_err(|error| format!("band `{}`: {error}", text.name))?;
+        Ok(Self { text, band })
+    }
+}
+
+impl From<BandSetting> for BandText {
+    fn from(setting: BandSetting) -> Self {
+        setting.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_resolve_in_the_zone() {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let check = |text: &str, expected: &str| {
+            let moment = Moment::try_from(text.to_owned()).unwrap();
+            assert_eq!(
+                moment.resolve(&zone).unwrap().unwrap().to_string(),
+                expected,
+                "{text}"
+            );
+            assert_eq!(moment.to_string(), text);
+        };
+        check("2026-07-01", "2026-06-30T23:00:00Z");
+        check("2026-01-01T06:30", "2026-01-01T06:30:00Z");
+        check("2026-07-01T06:30:00Z", "2026-07-01T06:30:00Z");
+        check("2026-07-01T06:30:00+02:00", "2026-07-01T04:30:00Z");
+        assert!(Moment::try_from(String::new()).unwrap().is_open());
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused() {
+        fn check<T: TryFrom<String, Error = String> + fmt::Debug>(text: &str, expected: &str) {
+            assert_eq!(T::try_from(text.to_owned()).unwrap_err(), expected);
+        }
+        check::<SourceKind>("fil", "`fil` is not one of `embedded`, `file`");
+        check::<Delimiter>(";;", "`;;` is not one ASCII character or `tab`");
+        check::<Delimiter>("é", "`é` is not one ASCII character or `tab`");
+        check::<LogLevel>(
+            "inof",
+            "`inof` is not one of `off`, `error`, `warn`, `info`, `debug`, `trace`, nor a directive",
+        );
+        check::<Moment>(
+            "2026-02-30",
+            "`2026-02-30` is not a moment such as `2026-01-31` or `2026-01-31T06:00:00+01:00`",
+        );
+        check::<Moment>(
+            "2026-01-01T00:00[Europe/London]",
+            "`2026-01-01T00:00[Europe/London]` is not a moment such as `2026-01-31` or \
+             `2026-01-31T06:00:00+01:00`",
+        );
+    }
+
+    #[test]
+    fn delimiters_and_levels() {
+        let byte = |text: &str| Delimiter::try_from(text.to_owned()).unwrap().byte();
+        assert_eq!((byte(";"), byte("tab"), byte("\t")), (b';', b'\t', b'\t'));
+        for text in [
+            "info",
+            "WARN",
+            "info,speedfit=debug",
+            "speedfit[run]=trace",
+            "off",
+        ] {
+            assert_eq!(LogLevel::try_from(text.to_owned()).unwrap().as_str(), text);
+        }
+    }
+}
