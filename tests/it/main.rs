@@ -1,1 +1,1 @@
-fn main(){}
+mod fit_reference;
