@@ -1,3 +1,4 @@
 //! One integration binary, a module per topic.
 
 mod config;
+mod fit_reference;
