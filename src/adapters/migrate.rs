@@ -27,24 +27,18 @@ impl Migration {
     #[must_use]
     pub fn checksum(&self) -> String {
         let digest = Sha256::digest(self.sql.replace("\r\n", "\n"));
-        digest
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a `String` cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// The row that a store keeps of it.
     #[must_use]
     pub fn as_applied(&self) -> AppliedMigration {
         let Self { version, name, .. } = *self;
-        AppliedMigration {
-            version,
-            name: name.to_owned(),
-            checksum: self.checksum(),
-        }
+        AppliedMigration { version, name: name.to_owned(), checksum: self.checksum() }
     }
 }
 
@@ -108,12 +102,10 @@ pub fn plan<'a>(
             });
         }
     }
-    known
-        .get(applied.len()..)
-        .ok_or_else(|| MigrationError::Newer {
-            found: version_of(applied),
-            known: known.last().map_or(0, |migration| migration.version),
-        })
+    known.get(applied.len()..).ok_or_else(|| MigrationError::Newer {
+        found: version_of(applied),
+        known: known.last().map_or(0, |migration| migration.version),
+    })
 }
 
 /// Version of a store that went through these migrations; 0 for none.
@@ -127,21 +119,9 @@ mod tests {
     use super::*;
 
     const KNOWN: [Migration; 3] = [
-        Migration {
-            version: 1,
-            name: "a",
-            sql: "CREATE TABLE a (x);\n",
-        },
-        Migration {
-            version: 2,
-            name: "b",
-            sql: "CREATE TABLE b (x);\n",
-        },
-        Migration {
-            version: 3,
-            name: "c",
-            sql: "CREATE TABLE c (x);\n",
-        },
+        Migration { version: 1, name: "a", sql: "CREATE TABLE a (x);\n" },
+        Migration { version: 2, name: "b", sql: "CREATE TABLE b (x);\n" },
+        Migration { version: 3, name: "c", sql: "CREATE TABLE c (x);\n" },
     ];
 
     fn applied(migrations: &[Migration]) -> Vec<AppliedMigration> {
@@ -185,15 +165,8 @@ mod tests {
 
     #[test]
     fn the_checksum_does_not_depend_on_line_ends() {
-        let unix = Migration {
-            version: 1,
-            name: "a",
-            sql: "SELECT 1;\nSELECT 2;\n",
-        };
-        let dos = Migration {
-            sql: "SELECT 1;\r\nSELECT 2;\r\n",
-            ..unix
-        };
+        let unix = Migration { version: 1, name: "a", sql: "SELECT 1;\nSELECT 2;\n" };
+        let dos = Migration { sql: "SELECT 1;\r\nSELECT 2;\r\n", ..unix };
         assert_eq!(unix.checksum(), dos.checksum());
         let empty = Migration { sql: "", ..unix };
         assert_eq!(

@@ -245,10 +245,7 @@ impl TryFrom<String> for Delimiter {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.as_bytes() {
-            b"tab" | b"\t" => Ok(Self {
-                text: "tab".to_owned(),
-                byte: b'\t',
-            }),
+            b"tab" | b"\t" => Ok(Self { text: "tab".to_owned(), byte: b'\t' }),
             &[byte] if byte.is_ascii() && !b"\"\r\n".contains(&byte) => Ok(Self { text, byte }),
             _ => Err(format!("`{text}` is not one ASCII character or `tab`")),
         }
@@ -280,12 +277,7 @@ impl TryFrom<String> for Moment {
             Some(Point::Open)
         } else {
             // A bracketed zone would be ignored by the second form; the first honours it.
-            let local = || {
-                text.parse()
-                    .ok()
-                    .filter(|_| !text.contains('['))
-                    .map(Point::Local)
-            };
+            let local = || text.parse().ok().filter(|_| !text.contains('[')).map(Point::Local);
             text.parse().ok().map(Point::Stamp).or_else(local)
         };
         let fail = || {
@@ -343,10 +335,7 @@ impl TryFrom<String> for LogLevel {
         let is_level = |part: &str| Self::LEVELS.contains(&part.to_ascii_lowercase().as_str());
         let mut words = text.split(',').filter(|part| !part.contains(['=', '[']));
         if let Some(word) = words.find(|part| !is_level(part.trim())) {
-            return Err(format!(
-                "{}, nor a directive",
-                not_among(word.trim(), &Self::LEVELS)
-            ));
+            return Err(format!("{}, nor a directive", not_among(word.trim(), &Self::LEVELS)));
         }
         match EnvFilter::builder().parse(&text) {
             Ok(_) => Ok(Self { text }),
@@ -404,11 +393,7 @@ mod tests {
         let zone = TimeZone::get("Europe/London").unwrap();
         let check = |text: &str, expected: &str| {
             let moment = Moment::try_from(text.to_owned()).unwrap();
-            assert_eq!(
-                moment.resolve(&zone).unwrap().unwrap().to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(moment.resolve(&zone).unwrap().unwrap().to_string(), expected, "{text}");
             assert_eq!(moment.to_string(), text);
         };
         check("2026-07-01", "2026-06-30T23:00:00Z");
@@ -445,13 +430,7 @@ mod tests {
     fn delimiters_and_levels() {
         let byte = |text: &str| Delimiter::try_from(text.to_owned()).unwrap().byte();
         assert_eq!((byte(";"), byte("tab"), byte("\t")), (b';', b'\t', b'\t'));
-        for text in [
-            "info",
-            "WARN",
-            "info,speedfit=debug",
-            "speedfit[run]=trace",
-            "off",
-        ] {
+        for text in ["info", "WARN", "info,speedfit=debug", "speedfit[run]=trace", "off"] {
             assert_eq!(LogLevel::try_from(text.to_owned()).unwrap().as_str(), text);
         }
     }

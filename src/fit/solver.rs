@@ -47,19 +47,14 @@ pub fn minimize(
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
 ) -> Minimum {
-    let start: Vec<f64> = start
-        .iter()
-        .zip(problem.bounds())
-        .map(|(x, &(low, high))| x.max(low).min(high))
-        .collect();
+    let start: Vec<f64> =
+        start.iter().zip(problem.bounds()).map(|(x, &(low, high))| x.max(low).min(high)).collect();
     let mut block = Vec::new();
     let first = Point::at(problem, start, &mut block);
     let solver = LevenbergMarquardt::new(first.clone(), options.tolerance, stopped, block);
     let outcome = Executor::new(problem, solver)
         .configure(|state: State| {
-            state
-                .param(first.parameters.clone())
-                .max_iters(options.max_iterations)
+            state.param(first.parameters.clone()).max_iters(options.max_iterations)
         })
         .ctrlc(false)
         .timer(false)
@@ -95,28 +90,11 @@ impl Point {
     fn at(problem: &impl LeastSquares, parameters: Vec<f64>, block: &mut Vec<f64>) -> Self {
         let triangle = Triangle::reduce(problem, &parameters, block);
         let is_finite = triangle.is_finite();
-        let ssr = if is_finite {
-            triangle.ssr()
-        } else {
-            f64::INFINITY
-        };
+        let ssr = if is_finite { triangle.ssr() } else { f64::INFINITY };
         let bounds = problem.bounds();
-        let place = Place {
-            parameters: &parameters,
-            triangle: &triangle,
-            bounds,
-        };
-        let offset = if is_finite {
-            place.offset()
-        } else {
-            f64::INFINITY
-        };
-        Self {
-            parameters,
-            triangle,
-            ssr,
-            offset,
-        }
+        let place = Place { parameters: &parameters, triangle: &triangle, bounds };
+        let offset = if is_finite { place.offset() } else { f64::INFINITY };
+        Self { parameters, triangle, ssr, offset }
     }
 }
 
@@ -157,11 +135,7 @@ impl<'a> LevenbergMarquardt<'a> {
     /// `‖D·parameters‖`.
     fn scaled_length(&self) -> f64 {
         let parameters = self.current.parameters.iter();
-        parameters
-            .zip(&self.scale)
-            .map(|(x, d)| (x * d).powi(2))
-            .sum::<f64>()
-            .sqrt()
+        parameters.zip(&self.scale).map(|(x, d)| (x * d).powi(2)).sum::<f64>().sqrt()
     }
 
     /// Tries one step; says why it is the last, if so.
@@ -176,11 +150,7 @@ impl<'a> LevenbergMarquardt<'a> {
         let block = &mut self.block;
         let tried = problem.problem(EVALUATIONS, |problem| {
             let (parameters, triangle) = (&current.parameters, &current.triangle);
-            let place = Place {
-                parameters,
-                triangle,
-                bounds: problem.bounds(),
-            };
+            let place = Place { parameters, triangle, bounds: problem.bounds() };
             let noise = problem.residual_noise();
             Ok(place.step(scale, radius).map(|step| {
                 let moved = moved(parameters, &step.change, problem.bounds());
@@ -204,11 +174,7 @@ impl<'a> LevenbergMarquardt<'a> {
         if fall.abs() <= ssr_noise && step.predicted <= ssr_noise {
             return self.judge_by_offset(step, trial, noise);
         }
-        let ratio = if step.predicted > 0.0 {
-            fall / step.predicted
-        } else {
-            -1.0
-        };
+        let ratio = if step.predicted > 0.0 { fall / step.predicted } else { -1.0 };
         self.resize(step, ratio, trial.ssr.is_finite());
         if ratio >= LEAST_RATIO {
             return self.accept(step, trial, noise);
@@ -221,16 +187,8 @@ impl<'a> LevenbergMarquardt<'a> {
     fn judge_by_offset(&mut self, step: &Step, trial: Point, noise: f64) -> Option<Termination> {
         let is_better = trial.offset < self.current.offset;
         let is_steady = trial.offset < 0.5 * self.current.offset;
-        let ended = if is_better {
-            self.accept(step, trial, noise)
-        } else {
-            None
-        };
-        if is_steady {
-            ended
-        } else {
-            ended.or(Some(Termination::CostConverged))
-        }
+        let ended = if is_better { self.accept(step, trial, noise) } else { None };
+        if is_steady { ended } else { ended.or(Some(Termination::CostConverged)) }
     }
 
     fn resize(&mut self, step: &Step, ratio: f64, is_finite: bool) {
@@ -248,8 +206,7 @@ impl<'a> LevenbergMarquardt<'a> {
             *scale = scale.max(self.current.triangle.column_norm(j));
         }
         let is_short = !step.is_cut && step.length <= self.tolerance * self.scaled_length();
-        self.converged(noise)
-            .or(is_short.then_some(Termination::StepConverged))
+        self.converged(noise).or(is_short.then_some(Termination::StepConverged))
     }
 
     fn converged(&self, noise: f64) -> Option<Termination> {
@@ -279,10 +236,7 @@ impl<O: LeastSquares> Solver<O, State> for LevenbergMarquardt<'_> {
         problem: &mut Problem<O>,
         state: State,
     ) -> Result<(State, Option<KV>), Error> {
-        let noise = problem
-            .problem
-            .as_ref()
-            .map_or(0.0, LeastSquares::residual_noise);
+        let noise = problem.problem.as_ref().map_or(0.0, LeastSquares::residual_noise);
         if self.ended.is_none() {
             self.ended = self.converged(noise);
         }

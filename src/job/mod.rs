@@ -1,1 +1,19 @@
-//! job
+//! One run, and what operators do to runs: read, fit, judge, publish, account for it.
+//!
+//! Knows the world through `ports` only. The order of a run is told in `execute.rs`.
+
+pub mod assemble;
+pub mod collect;
+pub mod error;
+pub mod events;
+pub mod execute;
+pub mod fitting;
+pub mod judge;
+pub mod plan;
+
+pub use error::JobError;
+pub use events::{Observer, RunEvent, Silent};
+pub use execute::{RunReport, World, execute};
+pub use fitting::{FittedGroup, FittedSource, fit_source};
+pub use judge::JudgeRules;
+pub use plan::{RepeatedIds, RunPlan};

@@ -134,7 +134,8 @@ fn kwh_estimates_agree() {
             other => panic!("status `{other}`"),
         };
         if !agrees {
-            complaints.push(format!("{status}: ln a off {a_error:e}, ln v {v_error:e}; {a:?} {v:?}"));
+            complaints
+                .push(format!("{status}: ln a off {a_error:e}, ln v {v_error:e}; {a:?} {v:?}"));
         }
     });
 }
@@ -156,7 +157,8 @@ fn kwh_standard_errors_agree() {
         if row.text("status") != "ok" {
             return;
         }
-        for (column, estimate) in [("se_log_a", acceleration(report)), ("se_log_v", speed(report))] {
+        for (column, estimate) in [("se_log_a", acceleration(report)), ("se_log_v", speed(report))]
+        {
             let reference = row.number(column).unwrap();
             let found = estimate.std_error.unwrap() / estimate.value;
             if (found / reference - 1.0).abs() > 1e-3 {

@@ -141,9 +141,7 @@ fn move_mark(
 ) -> Result<(), StatementError> {
     let run_id = publication.run_id;
     let of: Option<String> = transaction
-        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| {
-            row.get("scope")
-        })
+        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| row.get("scope"))
         .optional()?;
     let of = of.ok_or(StatementError::NoSuchRun(run_id))?;
     if of != publication.scope || scope != publication.scope {

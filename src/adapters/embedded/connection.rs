@@ -34,9 +34,7 @@ fn connect(path: &Path, flags: OpenFlags, options: Options) -> Result<Connection
     // Without `SQLITE_OPEN_URI` a path is a path, whatever characters it is made of.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|source| open_error(path, source))?;
-    connection
-        .busy_timeout(options.busy_timeout)
-        .map_err(|source| open_error(path, source))?;
+    connection.busy_timeout(options.busy_timeout).map_err(|source| open_error(path, source))?;
     Ok(connection)
 }
 
@@ -56,18 +54,14 @@ fn look_at(path: &Path, mode: Mode) -> Result<(), EmbeddedError> {
     match path.metadata() {
         Ok(data) if data.is_dir() => Err(EmbeddedError::IsFolder { path: shown }),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::File {
-            path: shown,
-            source: error,
-        }),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EmbeddedError::File { path: shown, source: error })
+        }
         Err(_) if mode == Mode::Existing => Err(EmbeddedError::FileMissing { path: shown }),
         Err(_) => match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
                 let folder = folder.display().to_string();
-                Err(EmbeddedError::FolderMissing {
-                    path: shown,
-                    folder,
-                })
+                Err(EmbeddedError::FolderMissing { path: shown, folder })
             }
             _ => Ok(()),
         },
@@ -75,8 +69,5 @@ fn look_at(path: &Path, mode: Mode) -> Result<(), EmbeddedError> {
 }
 
 pub(super) fn open_error(path: &Path, source: rusqlite::Error) -> EmbeddedError {
-    EmbeddedError::Open {
-        path: path.display().to_string(),
-        source,
-    }
+    EmbeddedError::Open { path: path.display().to_string(), source }
 }

@@ -146,11 +146,7 @@ pub enum StatementError {
 
 impl EmbeddedError {
     pub(super) fn ledger(doing: String, path: &str, source: StatementError) -> Self {
-        Self::Ledger {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Ledger { doing, path: path.to_owned(), source }
     }
 
     fn kind(&self) -> FailureKind {

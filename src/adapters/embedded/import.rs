@@ -78,14 +78,7 @@ impl Embedded {
             let _ = complete.send(());
             Ok(())
         };
-        let writing = self.write_import(
-            file.clone(),
-            now,
-            Inlet {
-                batches: inlet,
-                completed,
-            },
-        );
+        let writing = self.write_import(file.clone(), now, Inlet { batches: inlet, completed });
         match tokio::join!(reading, writing) {
             (_, Err(error)) => Err(error),
             (_, Ok(Some(outcome))) => Ok(outcome),
@@ -153,11 +146,7 @@ fn insert_file(
         (&file.name, &file.sha256, time_text(now)),
     )?;
     let import_id = transaction.last_insert_rowid();
-    let mut summary = ImportSummary {
-        import_id,
-        n_rows: 0,
-        n_faults: 0,
-    };
+    let mut summary = ImportSummary { import_id, n_rows: 0, n_faults: 0 };
     let mut statement = transaction.prepare_cached(include_str!("sql/insert_incident.sql"))?;
     while let Some(batch) = inlet.batches.blocking_recv() {
         for row in batch.rows() {
@@ -171,11 +160,7 @@ fn insert_file(
     }
     transaction.execute(
         include_str!("sql/end_import.sql"),
-        (
-            import_id,
-            count_stored(summary.n_rows),
-            count_stored(summary.n_faults),
-        ),
+        (import_id, count_stored(summary.n_rows), count_stored(summary.n_faults)),
     )?;
     Ok(ImportOutcome::Imported(summary))
 }
@@ -188,16 +173,12 @@ fn earlier_import(
         return Ok(None);
     }
     let earlier = transaction
-        .query_row(
-            include_str!("sql/import_of_file.sql"),
-            [&file.sha256],
-            |row| {
-                Ok(ImportOutcome::AlreadyImported {
-                    import_id: row.get("id")?,
-                    imported_at: time(row, "imported_at")?,
-                })
-            },
-        )
+        .query_row(include_str!("sql/import_of_file.sql"), [&file.sha256], |row| {
+            Ok(ImportOutcome::AlreadyImported {
+                import_id: row.get("id")?,
+                imported_at: time(row, "imported_at")?,
+            })
+        })
         .optional()?;
     Ok(earlier)
 }

@@ -14,10 +14,7 @@ use crate::ports::{Conclusion, PortResult, RunFilter, RunJournal};
 impl RunJournal for Embedded {
     async fn request(&self, request: &RunRequest) -> PortResult<RunId> {
         let request = request.clone();
-        self.write("write the request", move |transaction| {
-            insert_run(transaction, &request)
-        })
-        .await
+        self.write("write the request", move |transaction| insert_run(transaction, &request)).await
     }
 
     async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()> {
@@ -35,10 +32,9 @@ impl RunJournal for Embedded {
 
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
         let conclusion = conclusion.clone();
-        self.write(
-            format!("conclude run {}", conclusion.run_id),
-            move |transaction| conclude::conclude(transaction, &conclusion),
-        )
+        self.write(format!("conclude run {}", conclusion.run_id), move |transaction| {
+            conclude::conclude(transaction, &conclusion)
+        })
         .await
     }
 
@@ -66,11 +62,7 @@ impl RunJournal for Embedded {
     async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
         let filter = filter.clone();
         self.read("read the runs", move |transaction| {
-            let limit = if filter.limit == 0 {
-                -1
-            } else {
-                i64::from(filter.limit)
-            };
+            let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
             let mut statement = transaction.prepare(include_str!("sql/runs.sql"))?;
             let runs = statement.query_map((filter.scope, limit), rows::run)?;
             Ok(runs.collect::<rusqlite::Result<_>>()?)
@@ -79,14 +71,11 @@ impl RunJournal for Embedded {
     }
 
     async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>> {
-        self.read(
-            format!("read the refusals of run {run_id}"),
-            move |transaction| {
-                let mut statement = transaction.prepare(include_str!("sql/refusals.sql"))?;
-                let refusals = statement.query_map([run_id.0], rows::refusal)?;
-                Ok(refusals.collect::<rusqlite::Result<_>>()?)
-            },
-        )
+        self.read(format!("read the refusals of run {run_id}"), move |transaction| {
+            let mut statement = transaction.prepare(include_str!("sql/refusals.sql"))?;
+            let refusals = statement.query_map([run_id.0], rows::refusal)?;
+            Ok(refusals.collect::<rusqlite::Result<_>>()?)
+        })
         .await
     }
 }

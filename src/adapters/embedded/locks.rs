@@ -54,11 +54,7 @@ impl ScopeLock for FileLock {
 }
 
 fn lock_file(path: &Path) -> std::io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -100,9 +96,6 @@ mod tests {
             assert!(!names[..n].contains(name), "{name:?}");
         }
         let long = lock_path(database, &"x".repeat(500));
-        assert!(
-            long.file_name().is_some_and(|name| name.len() < 100),
-            "{long:?}"
-        );
+        assert!(long.file_name().is_some_and(|name| name.len() < 100), "{long:?}");
     }
 }

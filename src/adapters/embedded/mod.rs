@@ -49,10 +49,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            busy_timeout: Duration::from_secs(5),
-            max_pages: None,
-        }
+        Self { busy_timeout: Duration::from_secs(5), max_pages: None }
     }
 }
 
@@ -99,19 +96,11 @@ impl Embedded {
         blocking(move || {
             let shown = path.display().to_string();
             let writer = connection::open_writer(&path, mode, options)?;
-            let path = path.canonicalize().map_err(|source| EmbeddedError::File {
-                path: shown.clone(),
-                source,
-            })?;
+            let path = path
+                .canonicalize()
+                .map_err(|source| EmbeddedError::File { path: shown.clone(), source })?;
             let writer = Mutex::new(writer);
-            Ok(Self {
-                inner: Arc::new(Inner {
-                    shown,
-                    path,
-                    options,
-                    writer,
-                }),
-            })
+            Ok(Self { inner: Arc::new(Inner { shown, path, options, writer }) })
         })
         .await
     }

@@ -25,10 +25,9 @@ impl ParameterStore for Embedded {
     }
 
     async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>> {
-        self.read(
-            format!("read the parameters of run {run_id}"),
-            move |transaction| read_set(transaction, run_id),
-        )
+        self.read(format!("read the parameters of run {run_id}"), move |transaction| {
+            read_set(transaction, run_id)
+        })
         .await
     }
 }
@@ -54,23 +53,13 @@ fn read_set(
     run_id: RunId,
 ) -> Result<Option<ParameterSet>, StatementError> {
     let scope = transaction
-        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| {
-            row.get("scope")
-        })
+        .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| row.get("scope"))
         .optional()?;
     let Some(scope) = scope else { return Ok(None) };
     let mut groups = transaction.prepare(include_str!("sql/groups.sql"))?;
-    let groups = groups
-        .query_map([run_id.0], rows::group)?
-        .collect::<rusqlite::Result<_>>()?;
+    let groups = groups.query_map([run_id.0], rows::group)?.collect::<rusqlite::Result<_>>()?;
     let mut parameters = transaction.prepare(include_str!("sql/parameters.sql"))?;
-    let parameters = parameters
-        .query_map([run_id.0], rows::parameter)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(ParameterSet {
-        run_id: Some(run_id),
-        scope,
-        groups,
-        parameters,
-    }))
+    let parameters =
+        parameters.query_map([run_id.0], rows::parameter)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(ParameterSet { run_id: Some(run_id), scope, groups, parameters }))
 }

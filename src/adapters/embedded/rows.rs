@@ -44,8 +44,7 @@ fn unreadable(
 
 pub(super) fn time(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Timestamp> {
     let text: String = row.get(column)?;
-    text.parse()
-        .map_err(|error: jiff::Error| unreadable(row, column, error))
+    text.parse().map_err(|error: jiff::Error| unreadable(row, column, error))
 }
 
 fn time_or_none(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Option<Timestamp>> {

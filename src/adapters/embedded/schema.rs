@@ -39,10 +39,8 @@ pub(super) fn check(connection: &Connection, path: &Path, mode: Mode) -> Result<
         return Err(EmbeddedError::NotOurs { path: shown() });
     }
     let applied = applied(connection).map_err(|source| open_error(path, source))?;
-    let missing = plan(&MIGRATIONS, &applied).map_err(|source| EmbeddedError::Foreign {
-        path: shown(),
-        source,
-    })?;
+    let missing = plan(&MIGRATIONS, &applied)
+        .map_err(|source| EmbeddedError::Foreign { path: shown(), source })?;
     if mode == Mode::Existing && !missing.is_empty() {
         return Err(EmbeddedError::Outdated {
             path: shown(),
@@ -103,11 +101,7 @@ fn migrate(connection: &mut Connection) -> Result<MigrationReport, StatementErro
     plan(&MIGRATIONS, &applied(connection)?)?;
     // Readers and the writer do not wait for each other; the file remembers it.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let mut report = MigrationReport {
-        from_version,
-        to_version: from_version,
-        applied: vec![],
-    };
+    let mut report = MigrationReport { from_version, to_version: from_version, applied: vec![] };
     while let Some(migration) = apply_next(connection)? {
         report.applied.push(migration.to_string());
         report.to_version = migration.version;
@@ -144,8 +138,7 @@ impl SchemaAdmin for Embedded {
     }
 
     async fn script(&self) -> PortResult<String> {
-        self.on_writer("read the schema", |connection| script(connection))
-            .await
+        self.on_writer("read the schema", |connection| script(connection)).await
     }
 }
 

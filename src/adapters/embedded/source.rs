@@ -40,11 +40,7 @@ impl RecordSource for Embedded {
         cancel: &CancellationToken,
     ) -> PortResult<()> {
         let (inner, query) = (Arc::clone(&self.inner), query.clone());
-        let outlet = Outlet {
-            batches,
-            cancel: cancel.clone(),
-            runtime: Handle::current(),
-        };
+        let outlet = Outlet { batches, cancel: cancel.clone(), runtime: Handle::current() };
         blocking(move || {
             let connection = connection::open_reader(&inner.path, inner.options)?;
             stream(&connection, &query, &outlet).map_err(|source| {
@@ -91,11 +87,7 @@ fn stream(
         send_rows(statement.query([])?, &query.selection, outlet)
     } else {
         let mut statement = connection.prepare(include_str!("sql/incidents.sql"))?;
-        send_rows(
-            statement.query(query.window.bounds_us())?,
-            &query.selection,
-            outlet,
-        )
+        send_rows(statement.query(query.window.bounds_us())?, &query.selection, outlet)
     }
 }
 
@@ -120,11 +112,7 @@ fn send_rows(
             outlet.send(std::mem::take(&mut batch))?;
         }
     }
-    if batch.is_empty() {
-        outlet.check()
-    } else {
-        outlet.send(batch)
-    }
+    if batch.is_empty() { outlet.check() } else { outlet.send(batch) }
 }
 
 fn is_selected(selection: &Selection, region: Option<&str>) -> bool {

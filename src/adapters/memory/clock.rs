@@ -19,10 +19,7 @@ impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self {
-            now: watch::Sender::new(start),
-            n_sleepers: watch::Sender::new(0),
-        }
+        Self { now: watch::Sender::new(start), n_sleepers: watch::Sender::new(0) }
     }
 
     /// Moves time forward and wakes whoever slept until then. Stops at the end of time.
@@ -33,11 +30,7 @@ impl ManualClock {
     /// Returns when at least `n` sleepers wait for time to pass, so that a test moves it only then.
     pub async fn until_sleeping(&self, n: usize) {
         // Fails only without a sender, which `self` holds.
-        let _ = self
-            .n_sleepers
-            .subscribe()
-            .wait_for(|sleepers| *sleepers >= n)
-            .await;
+        let _ = self.n_sleepers.subscribe().wait_for(|sleepers| *sleepers >= n).await;
     }
 }
 

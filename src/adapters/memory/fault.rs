@@ -90,19 +90,13 @@ impl FaultScript {
     pub fn on(&self, operation: Operation, nth: u32, fault: Fault) {
         let mut script = self.lock();
         let n_before = script.n_calls.get(&operation).copied().unwrap_or_default();
-        script
-            .faults
-            .insert((operation, n_before.saturating_add(nth)), fault);
+        script.faults.insert((operation, n_before.saturating_add(nth)), fault);
     }
 
     /// How many calls of `operation` there were, failed ones included.
     #[must_use]
     pub fn n_calls(&self, operation: Operation) -> u32 {
-        self.lock()
-            .n_calls
-            .get(&operation)
-            .copied()
-            .unwrap_or_default()
+        self.lock().n_calls.get(&operation).copied().unwrap_or_default()
     }
 
     /// Does `work` as one call of `operation`, with the fault that the script has for it.

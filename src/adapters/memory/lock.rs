@@ -44,12 +44,7 @@ impl MemoryLock {
         let (sender, lost) = watch::channel(None);
         held.insert(scope.to_owned(), sender);
         let (locks, faults) = (Arc::clone(locks), Arc::clone(faults));
-        Some(Self {
-            scope: scope.to_owned(),
-            locks,
-            faults,
-            lost,
-        })
+        Some(Self { scope: scope.to_owned(), locks, faults, lost })
     }
 }
 

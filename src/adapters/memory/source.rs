@@ -26,10 +26,7 @@ impl MemorySource {
     /// A source of these batches.
     #[must_use]
     pub fn new(batches: Vec<RecordBatch>) -> Self {
-        Self {
-            batches,
-            fault: None,
-        }
+        Self { batches, fault: None }
     }
 
     /// A source of these rows, in batches of at most `batch_rows`.
@@ -65,10 +62,9 @@ impl MemorySource {
 
     async fn meet_fault(&self, n_sent: usize, cancel: &CancellationToken) -> PortResult<()> {
         match &self.fault {
-            Some((at, SourceFault::Fail(kind))) if *at == n_sent => Err(PortError::new(
-                *kind,
-                format!("scripted failure after {n_sent} batches"),
-            )),
+            Some((at, SourceFault::Fail(kind))) if *at == n_sent => {
+                Err(PortError::new(*kind, format!("scripted failure after {n_sent} batches")))
+            }
             Some((at, SourceFault::Hold(hold))) if *at == n_sent => tokio::select! {
                 () = cancel.cancelled() => Err(PortError::cancelled()),
                 () = hold.pass() => Ok(()),
@@ -81,8 +77,7 @@ impl MemorySource {
 fn is_wanted(query: &ReadQuery, row: &RecordRef<'_>) -> bool {
     let (from_us, to_us) = query.window.bounds_us();
     let region = row.region.map(str::trim).unwrap_or_default();
-    row.occurred_at_us
-        .is_none_or(|at| (from_us..to_us).contains(&at))
+    row.occurred_at_us.is_none_or(|at| (from_us..to_us).contains(&at))
         && (query.selection.is_all() || !region.is_empty() && query.selection.contains(region))
 }
 

@@ -81,14 +81,7 @@ impl State {
             scope: request.scope.clone(),
             ..ParameterSet::default()
         };
-        self.runs.insert(
-            id,
-            Entry {
-                row,
-                set,
-                refusals: Vec::new(),
-            },
-        );
+        self.runs.insert(id, Entry { row, set, refusals: Vec::new() });
         id
     }
 
@@ -154,18 +147,12 @@ impl State {
 
     /// Moves of the scope's mark, newest first.
     pub(super) fn publications(&self, scope: &str) -> impl Iterator<Item = &Publication> {
-        self.publications
-            .iter()
-            .rev()
-            .filter(move |publication| publication.scope == scope)
+        self.publications.iter().rev().filter(move |publication| publication.scope == scope)
     }
 
     /// The run, where it may pass to the status `to`.
     fn entry(&mut self, run_id: RunId, to: RunStatus) -> Result<&mut Entry, MemoryError> {
-        let entry = self
-            .runs
-            .get_mut(&run_id)
-            .ok_or(MemoryError::NoSuchRun(run_id))?;
+        let entry = self.runs.get_mut(&run_id).ok_or(MemoryError::NoSuchRun(run_id))?;
         let from = entry.row.status;
         if from.may_become(to) {
             Ok(entry)
@@ -191,28 +178,14 @@ impl State {
 }
 
 fn check_rows(conclusion: &Conclusion) -> Result<(), MemoryError> {
-    let Conclusion {
-        run_id,
-        set,
-        refusals,
-        ..
-    } = conclusion;
+    let Conclusion { run_id, set, refusals, .. } = conclusion;
     let checks = [
         ("group", all_differ(set.groups.iter().map(|row| &row.key))),
-        (
-            "parameter",
-            all_differ(set.parameters.iter().map(|row| (&row.key, &row.name))),
-        ),
-        (
-            "refusal",
-            all_differ(refusals.iter().map(|row| (&row.region, row.reason))),
-        ),
+        ("parameter", all_differ(set.parameters.iter().map(|row| (&row.key, &row.name)))),
+        ("refusal", all_differ(refusals.iter().map(|row| (&row.region, row.reason)))),
     ];
     match checks.into_iter().find(|(_, differ)| !differ) {
-        Some((what, _)) => Err(MemoryError::Repeated {
-            run_id: *run_id,
-            what,
-        }),
+        Some((what, _)) => Err(MemoryError::Repeated { run_id: *run_id, what }),
         None => Ok(()),
     }
 }

@@ -48,9 +48,7 @@ impl MemoryStore {
 #[async_trait]
 impl RunJournal for MemoryStore {
     async fn request(&self, request: &RunRequest) -> PortResult<RunId> {
-        self.faults
-            .call(Operation::Request, || Ok(self.state().request(request)))
-            .await
+        self.faults.call(Operation::Request, || Ok(self.state().request(request))).await
     }
 
     async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()> {
@@ -69,32 +67,13 @@ impl RunJournal for MemoryStore {
     }
 
     async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
-        self.faults
-            .call(Operation::Run, || Ok(self.state().run(run_id).cloned()))
-            .await
+        self.faults.call(Operation::Run, || Ok(self.state().run(run_id).cloned())).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
-        let limit = if filter.limit == 0 {
-            usize::MAX
-        } else {
-            filter.limit as usize
-        };
-        let wanted = |row: &&RunRow| {
-            filter
-                .scope
-                .as_ref()
-                .is_none_or(|s| *s == row.request.scope)
-        };
-        let work = || {
-            Ok(self
-                .state()
-                .runs()
-                .filter(wanted)
-                .take(limit)
-                .cloned()
-                .collect())
-        };
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit as usize };
+        let wanted = |row: &&RunRow| filter.scope.as_ref().is_none_or(|s| *s == row.request.scope);
+        let work = || Ok(self.state().runs().filter(wanted).take(limit).cloned().collect());
         self.faults.call(Operation::Runs, work).await
     }
 
@@ -133,17 +112,11 @@ impl ScopeLocks for MemoryStore {
 #[async_trait]
 impl SchemaAdmin for MemoryStore {
     async fn migrate(&self) -> PortResult<MigrationReport> {
-        let report = MigrationReport {
-            from_version: 0,
-            to_version: 0,
-            applied: Vec::new(),
-        };
+        let report = MigrationReport { from_version: 0, to_version: 0, applied: Vec::new() };
         self.faults.call(Operation::Schema, || Ok(report)).await
     }
 
     async fn script(&self) -> PortResult<String> {
-        self.faults
-            .call(Operation::Schema, || Ok(String::new()))
-            .await
+        self.faults.call(Operation::Schema, || Ok(String::new())).await
     }
 }

@@ -74,9 +74,7 @@ impl Bins {
     }
 
     fn push(&mut self, observations: &Observations, rows: std::ops::Range<usize>) {
-        let weights = observations.samples()[rows.clone()]
-            .iter()
-            .map(|s| f64::from(s.weight));
+        let weights = observations.samples()[rows.clone()].iter().map(|s| f64::from(s.weight));
         let weight: f64 = weights.clone().sum();
         let mean = |column: &[f64]| {
             let values = column[rows.clone()].iter().zip(weights.clone());
@@ -86,9 +84,7 @@ impl Bins {
         self.ln_distance.push(mean(observations.distances().ln_km));
         self.ln_time.push(ln_time);
         self.weight.push(weight);
-        let times = observations.ln_time()[rows.clone()]
-            .iter()
-            .zip(weights.clone());
+        let times = observations.ln_time()[rows.clone()].iter().zip(weights.clone());
         self.within += times.map(|(t, w)| w * (t - ln_time).powi(2)).sum::<f64>();
     }
 
@@ -126,10 +122,7 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
         .map(|ln_knot| {
             let shape = |ln_d: &f64| ln_shape(ln_d - ln_knot).exp();
             let shape: Vec<f64> = bins.ln_distance.iter().map(shape).collect();
-            Minimum {
-                ln_knot,
-                fit: best(bins, &shape),
-            }
+            Minimum { ln_knot, fit: best(bins, &shape) }
         })
         .filter(|point| point.fit.ssr.is_finite())
         .collect();
@@ -139,9 +132,7 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
         .map(|i| scan[i])
         .collect();
     dips.sort_by(|a, b| a.fit.ssr.total_cmp(&b.fit.ssr));
-    let limit = dips
-        .first()
-        .map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
+    let limit = dips.first().map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
     dips.retain(|dip| dip.fit.ssr <= limit);
     dips.truncate(MAX_STARTS);
     dips
@@ -151,17 +142,9 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
 pub(super) fn best_scale(bins: &Bins, shape: &[f64]) -> ShapeFit {
     let total: f64 = bins.weight.iter().sum();
     let rows = || bins.ln_time.iter().zip(shape).zip(&bins.weight);
-    let ln_scale = rows()
-        .map(|((t, h), w)| w / total * (t - h.ln()))
-        .sum::<f64>();
-    let ssr = rows()
-        .map(|((t, h), w)| w * (t - h.ln() - ln_scale).powi(2))
-        .sum();
-    ShapeFit {
-        intercept: 0.0,
-        scale: ln_scale.exp(),
-        ssr,
-    }
+    let ln_scale = rows().map(|((t, h), w)| w / total * (t - h.ln())).sum::<f64>();
+    let ssr = rows().map(|((t, h), w)| w * (t - h.ln() - ln_scale).powi(2)).sum();
+    ShapeFit { intercept: 0.0, scale: ln_scale.exp(), ssr }
 }
 
 /// The best T = t0 + s·shape with t0 >= 0, nearly: a line through the times weighted by 1/T², and
@@ -181,15 +164,9 @@ pub(super) fn best_intercept(bins: &Bins, shape: &[f64]) -> ShapeFit {
         if ssr.is_nan() || ssr >= best.ssr {
             break;
         }
-        best = ShapeFit {
-            intercept,
-            scale,
-            ssr,
-        };
+        best = ShapeFit { intercept, scale, ssr };
         // ln T ≈ ln F + (t0 + s·h − F)/F, hence (t0 + s·h)/F ≈ 1 + ln T − ln F.
-        guess = solve(bins, shape, &fitted, |i| {
-            1.0 + bins.ln_time[i] - fitted[i].ln()
-        });
+        guess = solve(bins, shape, &fitted, |i| 1.0 + bins.ln_time[i] - fitted[i].ln());
     }
     best
 }

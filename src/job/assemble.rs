@@ -1,0 +1,229 @@
+//! From fitted groups, the judge's words and the current set to the rows of a new set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{
+    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
+    Verdict,
+};
+use crate::fit::{Estimate, FitReport, Identification};
+
+use super::fitting::FittedGroup;
+use super::plan::RunPlan;
+
+/// The loss of every fit so far.
+const LOSS: &str = "least_squares";
+
+/// Rows of groups that nobody judges: a file in, parameters out.
+#[must_use]
+pub fn unjudged(scope: &str, model: &str, groups: &[FittedGroup]) -> ParameterSet {
+    let mut set = ParameterSet { scope: scope.to_owned(), ..ParameterSet::default() };
+    for group in groups {
+        let parameters = parameter_rows(group);
+        let mut row = group_row(model, group);
+        row.verdict = Verdict::None;
+        if parameters.is_empty() {
+            row.outcome = GroupOutcome::Failed;
+            row.source_level = SourceLevel::None;
+        }
+        set.parameters.extend(parameters);
+        set.groups.push(row);
+    }
+    set
+}
+
+/// The set that would become current: new estimates where the judge has no objection, else what
+/// the current set holds. Groups that this run did not meet keep what they have.
+#[must_use]
+pub fn judged(
+    plan: &RunPlan,
+    groups: &[FittedGroup],
+    objections: &[Option<String>],
+    current: Option<&ParameterSet>,
+) -> ParameterSet {
+    let model = plan.model.name();
+    let mut current = CurrentGroups::new(current);
+    let mut set = ParameterSet { scope: plan.request.scope.clone(), ..ParameterSet::default() };
+    for (group, objection) in groups.iter().zip(objections) {
+        let before = current.take(&group.key);
+        let (row, parameters) = match (objection, before) {
+            (None, _) => {
+                let row = GroupRow { verdict: Verdict::Publish, ..group_row(model, group) };
+                (row, parameter_rows(group))
+            }
+            (Some(why), Some(before)) => kept(model, group, why, &before),
+            (Some(why), None) => without_parameters(model, group, why),
+        };
+        set.groups.push(row);
+        set.parameters.extend(parameters);
+    }
+    for (key, before) in current.rest().filter(|(key, _)| plan.splits.could_make(key)) {
+        let (row, parameters) = unmet(before, plan.selection.contains(&key.region));
+        set.groups.push(row);
+        set.parameters.extend(parameters);
+    }
+    set.groups.sort_by(|a, b| a.key.cmp(&b.key));
+    // Stable: within a group the model's order stays.
+    set.parameters.sort_by(|a, b| a.key.cmp(&b.key));
+    set
+}
+
+/// Share of the accepted records that stand behind groups without objection; 0 without records.
+#[must_use]
+pub fn share_published(groups: &[FittedGroup], objections: &[Option<String>]) -> f64 {
+    let n_all: u64 = groups.iter().map(|g| g.n_used).sum();
+    let passed = groups.iter().zip(objections).filter(|(_, objection)| objection.is_none());
+    let n_passed: u64 = passed.map(|(g, _)| g.n_used).sum();
+    if n_all == 0 { 0.0 } else { n_passed as f64 / n_all as f64 }
+}
+
+type Before = (GroupRow, Vec<ParameterRow>);
+
+/// The groups of the current set that have parameters, each taken once.
+struct CurrentGroups(BTreeMap<GroupKey, Before>);
+
+impl CurrentGroups {
+    fn new(set: Option<&ParameterSet>) -> Self {
+        let mut groups: BTreeMap<GroupKey, Before> = BTreeMap::new();
+        if let Some(set) = set {
+            let served: BTreeSet<&GroupKey> = set.parameters.iter().map(|p| &p.key).collect();
+            for row in set.groups.iter().filter(|row| served.contains(&row.key)) {
+                groups.insert(row.key.clone(), (row.clone(), Vec::new()));
+            }
+            for parameter in &set.parameters {
+                if let Some((_, parameters)) = groups.get_mut(&parameter.key) {
+                    parameters.push(parameter.clone());
+                }
+            }
+        }
+        Self(groups)
+    }
+
+    fn take(&mut self, key: &GroupKey) -> Option<Before> {
+        self.0.remove(key)
+    }
+
+    fn rest(self) -> impl Iterator<Item = (GroupKey, Before)> {
+        self.0.into_iter()
+    }
+}
+
+fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before {
+    let own = parameter_rows(group);
+    let (before_row, before_parameters) = before;
+    let row = GroupRow {
+        model: before_row.model.clone(),
+        outcome: GroupOutcome::CarriedOver,
+        source_level: SourceLevel::Previous,
+        verdict: Verdict::Keep,
+        message: why.to_owned(),
+        ..group_row(model, group)
+    };
+    let raw = |name: &str| own.iter().find(|p| p.name == name).and_then(|p| p.raw_estimate);
+    let parameters = before_parameters.iter().map(|before| ParameterRow {
+        status: ParameterStatus::CarriedOver,
+        raw_estimate: raw(&before.name),
+        ..before.clone()
+    });
+    (row, parameters.collect())
+}
+
+fn without_parameters(model: &str, group: &FittedGroup, why: &str) -> Before {
+    let row = GroupRow {
+        outcome: GroupOutcome::Failed,
+        source_level: SourceLevel::None,
+        verdict: Verdict::Keep,
+        message: why.to_owned(),
+        ..group_row(model, group)
+    };
+    (row, Vec::new())
+}
+
+/// A group of the current set of which this run saw no row.
+fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
+    let why = if selected { "no row in this run" } else { "not selected in this run" };
+    let row = GroupRow {
+        outcome: GroupOutcome::CarriedOver,
+        source_level: SourceLevel::Previous,
+        n_read: 0,
+        n_refused: 0,
+        n_used: 0,
+        termination: String::new(),
+        iterations: 0,
+        ssr_log: None,
+        rmse_log: None,
+        mae_s: None,
+        median_ape: None,
+        share_under_p90: None,
+        condition: None,
+        verdict: Verdict::None,
+        message: why.to_owned(),
+        ..before_row
+    };
+    let carried =
+        |p| ParameterRow { status: ParameterStatus::CarriedOver, raw_estimate: None, ..p };
+    (row, before_parameters.into_iter().map(carried).collect())
+}
+
+fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
+    let report = group.fit.as_ref().ok();
+    let metrics = report.and_then(|r| r.metrics);
+    let finite = |x: f64| x.is_finite().then_some(x);
+    GroupRow {
+        key: group.key.clone(),
+        model: model.to_owned(),
+        loss: LOSS.to_owned(),
+        outcome: GroupOutcome::Fitted,
+        source_level: SourceLevel::Group,
+        n_read: group.n_used + group.n_refused,
+        n_refused: group.n_refused,
+        n_used: group.n_used,
+        termination: report.map_or_else(String::new, |r| r.termination.to_string()),
+        iterations: report.map_or(0, |r| r.n_iterations),
+        ssr_log: metrics.and_then(|m| finite(m.ssr_log)),
+        rmse_log: metrics.and_then(|m| finite(m.rmse_log)),
+        mae_s: metrics.and_then(|m| finite(m.mae_s)),
+        median_ape: metrics.and_then(|m| finite(m.median_ape)),
+        share_under_p90: metrics.and_then(|m| finite(m.share_under_p90)),
+        condition: report.and_then(|r| r.condition).and_then(finite),
+        verdict: Verdict::None,
+        message: message(group),
+    }
+}
+
+/// What the fit says, and what its records cannot tell.
+fn message(group: &FittedGroup) -> String {
+    let report = match &group.fit {
+        Ok(report) => report,
+        Err(why) => return why.clone(),
+    };
+    let reasons = report.estimates.iter().filter(|e| !e.reason.is_empty());
+    let parts = reasons.map(|e| format!("{}: {}", e.name, e.reason));
+    let own = Some(report.message.clone()).filter(|text| !text.is_empty());
+    own.into_iter().chain(parts).collect::<Vec<_>>().join("; ")
+}
+
+fn parameter_rows(group: &FittedGroup) -> Vec<ParameterRow> {
+    let estimates = group.fit.as_ref().map_or(&[][..], |r: &FitReport| &r.estimates);
+    let finite = estimates.iter().filter(|e| e.value.is_finite());
+    finite.map(|estimate| parameter_row(&group.key, estimate)).collect()
+}
+
+fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
+    ParameterRow {
+        key: key.clone(),
+        name: estimate.name.to_owned(),
+        unit: estimate.unit.to_owned(),
+        estimate: estimate.value,
+        std_error: estimate.std_error,
+        ci_low: estimate.interval.map(|(low, _)| low),
+        ci_high: estimate.interval.map(|(_, high)| high),
+        raw_estimate: Some(estimate.value),
+        pool_weight: Some(0.0),
+        status: match estimate.identification {
+            Identification::Ok => ParameterStatus::Ok,
+            Identification::AtBound => ParameterStatus::AtBound,
+            Identification::NotIdentified => ParameterStatus::NotIdentified,
+        },
+    }
+}
