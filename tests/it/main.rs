@@ -2,3 +2,4 @@
 
 mod config;
 mod fit_reference;
+mod job;

@@ -1,0 +1,364 @@
+//! One run of the job against the world in memory, with faults.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use speedfit::adapters::memory::{
+    Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation,
+};
+use speedfit::domain::record::RecordRef;
+use speedfit::domain::{
+    GroupOutcome, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Selection, Splits,
+    Trigger, Window,
+};
+use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
+use speedfit::fit::{FitOptions, models};
+use speedfit::job::{
+    JobError, JudgeRules, RepeatedIds, RunPlan, RunReport, Silent, World, execute,
+};
+use speedfit::ports::{FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
+use tokio_util::sync::CancellationToken;
+
+fn moment() -> Timestamp {
+    "2026-03-01T02:00:00Z".parse().unwrap()
+}
+
+fn plan() -> RunPlan {
+    RunPlan {
+        request: RunRequest {
+            scope: "test".into(),
+            trigger: Trigger::Operator,
+            requested_by: "someone".into(),
+            reason: String::new(),
+            window: Window::ALL,
+            model: "kwh".into(),
+            settings_hash: "0".into(),
+            code_version: "0".into(),
+            requested_at: moment(),
+        },
+        selection: Selection::default(),
+        limits: Limits::default(),
+        splits: Splits::default(),
+        repeated_ids: RepeatedIds::Keep,
+        model: models::by_name("kwh").unwrap(),
+        fit_options: FitOptions::default(),
+        workers: NonZeroUsize::new(2).unwrap(),
+        judge: JudgeRules {
+            min_records: 40,
+            min_cruise_speed_kmh: 5.0,
+            max_cruise_speed_kmh: 200.0,
+            max_time_change: 0.5,
+            reference_distances_km: vec![2.0, 5.0],
+            min_share_published: 0.5,
+        },
+        dry_run: false,
+    }
+}
+
+/// Records of each region: name, how many, and a factor on the travel times.
+fn source(regions: &[(&str, usize, f64)]) -> MemorySource {
+    let mut rows = Vec::new();
+    let curve = published::CALGARY.curve().unwrap();
+    for (seed, &(region, n, factor)) in regions.iter().enumerate() {
+        let spread = Spread::Normal { sigma_log: 0.2 };
+        for sample in draw(&curve, &spread, &TripLengths::default(), n, seed as u64) {
+            rows.push(RecordRef {
+                region: Some(region),
+                distance_km: Some(sample.distance_km),
+                travel_time_s: Some(f64::from(sample.travel_time_s) * factor),
+                ..RecordRef::default()
+            });
+        }
+    }
+    MemorySource::of_rows(rows, 100)
+}
+
+struct Stage {
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+    cancel: CancellationToken,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            store: MemoryStore::default(),
+            clock: Arc::new(ManualClock::new(moment())),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    async fn run_with(&self, plan: &RunPlan, source: MemorySource) -> Result<RunReport, JobError> {
+        let world = World {
+            source: Arc::new(source),
+            store: Arc::new(self.store.clone()),
+            clock: self.clock.clone(),
+        };
+        execute(plan, &world, &Silent, &self.cancel).await
+    }
+
+    async fn run(&self, regions: &[(&str, usize, f64)]) -> Result<RunReport, JobError> {
+        self.run_with(&plan(), source(regions)).await
+    }
+
+    async fn statuses(&self) -> Vec<RunStatus> {
+        let mut runs = self.store.runs(&RunFilter::default()).await.unwrap();
+        runs.reverse();
+        runs.iter().map(|run| run.status).collect()
+    }
+
+    async fn current_run(&self) -> Option<RunId> {
+        self.store.current("test").await.unwrap().and_then(|set| set.run_id)
+    }
+}
+
+fn outcomes(report: &RunReport) -> Vec<(&str, GroupOutcome, &str)> {
+    let groups = report.set.groups.iter();
+    groups.map(|g| (g.key.region.as_str(), g.outcome, g.message.as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_run_publishes_every_group_and_the_ledger_agrees() {
+    let stage = Stage::new();
+    let report = stage.run(&[("A", 300, 1.0), ("B", 200, 1.0)]).await.unwrap();
+    assert_eq!((report.status, report.exit_code), (RunStatus::Done, 0));
+    assert_eq!(report.message, "2 of 2 groups published");
+    assert_eq!(report.results.rows.read, 500);
+    let row = report.results.run.clone().unwrap();
+    assert_eq!((row.status, row.exit_code, row.counts.groups_fitted), (RunStatus::Done, Some(0), 2));
+    let current = stage.store.current("test").await.unwrap().unwrap();
+    assert_eq!(current, report.set);
+    // acceleration, cruise speed, spread
+    assert_eq!(current.parameters.len(), 6);
+    assert!(current.parameters.iter().all(|p| p.status == ParameterStatus::Ok));
+}
+
+#[tokio::test]
+async fn a_refused_group_keeps_what_it_had() {
+    let stage = Stage::new();
+    let first = stage.run(&[("A", 200, 1.0), ("B", 300, 1.0)]).await.unwrap();
+    let second = stage.run(&[("A", 200, 2.0), ("B", 300, 1.0), ("C", 20, 1.0)]).await.unwrap();
+    assert_eq!((second.status, second.exit_code), (RunStatus::Partial, 6));
+    assert_eq!(
+        outcomes(&second),
+        [
+            (
+                "A",
+                GroupOutcome::CarriedOver,
+                "the median time at 2.0 km changes by +100 %, more than 50 %"
+            ),
+            ("B", GroupOutcome::Fitted, ""),
+            ("C", GroupOutcome::Failed, "20 records, 40 needed"),
+        ]
+    );
+    let of_a = |report: &RunReport| -> Vec<f64> {
+        let rows = report.set.parameters.iter().filter(|p| p.key.region == "A");
+        rows.map(|p| p.estimate).collect()
+    };
+    assert_eq!(of_a(&first), of_a(&second));
+    let carried: Vec<_> =
+        second.set.parameters.iter().filter(|p| p.key.region == "A").collect();
+    assert!(carried.iter().all(|p| p.status == ParameterStatus::CarriedOver));
+    // Its own new estimate is told beside the one that stays.
+    assert!(carried.iter().all(|p| p.raw_estimate.is_some_and(|raw| raw.is_finite())));
+    assert!(second.set.parameters.iter().all(|p| p.key.region != "C"));
+}
+
+#[tokio::test]
+async fn groups_that_a_run_does_not_meet_stay_in_the_set() {
+    let stage = Stage::new();
+    stage.run(&[("A", 300, 1.0), ("B", 200, 1.0)]).await.unwrap();
+    let only_a = RunPlan { selection: Selection::new(["A"]), ..plan() };
+    let regions = [("A", 310, 1.0), ("B", 200, 1.0)];
+    let report = stage.run_with(&only_a, source(&regions)).await.unwrap();
+    assert_eq!(report.status, RunStatus::Done);
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("A", GroupOutcome::Fitted, ""),
+            ("B", GroupOutcome::CarriedOver, "not selected in this run")
+        ]
+    );
+    assert_eq!(stage.current_run().await, Some(RunId(2)));
+}
+
+#[tokio::test]
+async fn an_outlier_feed_is_refused_whole() {
+    let stage = Stage::new();
+    stage.run(&[("A", 300, 1.0), ("B", 200, 1.0)]).await.unwrap();
+    let report = stage.run(&[("A", 300, 3.0), ("B", 200, 1.0)]).await.unwrap();
+    assert_eq!((report.status, report.exit_code), (RunStatus::Refused, 7));
+    assert_eq!(
+        report.message,
+        "nothing published: only 1 of 2 groups passed, with 40 % of the records; 50 % needed"
+    );
+    assert_eq!(stage.current_run().await, Some(RunId(1)));
+    // What it would have published can still be looked at.
+    assert!(stage.store.parameter_set(RunId(2)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn nothing_to_read_is_said_to_be_so() {
+    let stage = Stage::new();
+    let report = stage.run(&[]).await.unwrap();
+    assert_eq!((report.status, report.exit_code), (RunStatus::Refused, 7));
+    assert_eq!(
+        report.message,
+        "nothing published: the source holds no record in the window (all time)"
+    );
+    let refused = stage.run(&[("A", 100, 1e6)]).await.unwrap();
+    assert_eq!(
+        refused.message,
+        "nothing published: all 100 rows were refused, 100 as time_too_long"
+    );
+    assert_eq!(outcomes(&refused), [("A", GroupOutcome::Failed, "all 100 rows were refused")]);
+}
+
+#[tokio::test]
+async fn a_dry_run_leaves_no_trace() {
+    let stage = Stage::new();
+    let dry = RunPlan { dry_run: true, ..plan() };
+    let report = stage.run_with(&dry, source(&[("A", 300, 1.0)])).await.unwrap();
+    assert_eq!(report.message, "dry run, nothing written: 1 of 1 groups published");
+    assert!(report.results.run.is_none());
+    assert!(stage.statuses().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_fails_ends_the_run_and_nothing_moves() {
+    let stage = Stage::new();
+    stage.run(&[("A", 300, 1.0)]).await.unwrap();
+    let broken = source(&[("A", 300, 1.0)]).failing_after(2, FailureKind::Unreachable);
+    let failure = stage.run_with(&plan(), broken).await.unwrap_err();
+    assert_eq!(failure.exit_code(), 4);
+    assert_eq!(stage.statuses().await, [RunStatus::Done, RunStatus::Failed]);
+    assert_eq!(stage.current_run().await, Some(RunId(1)));
+    let row = stage.store.run(RunId(2)).await.unwrap().unwrap();
+    assert_eq!(
+        row.message,
+        "cannot read the records from memory: scripted failure after 2 batches"
+    );
+}
+
+#[tokio::test]
+async fn the_stop_signal_ends_a_run_in_the_middle_of_reading() {
+    let stage = Stage::new();
+    let hold = Hold::default();
+    let held = source(&[("A", 300, 1.0)]).holding_after(1, hold.clone());
+    let plan = plan();
+    let (outcome, ()) = tokio::join!(stage.run_with(&plan, held), async {
+        hold.reached().await;
+        stage.cancel.cancel();
+    });
+    assert_eq!(outcome.unwrap_err().exit_code(), 130);
+    assert_eq!(stage.statuses().await, [RunStatus::Cancelled]);
+    assert_eq!(stage.current_run().await, None);
+}
+
+#[tokio::test]
+async fn a_second_run_of_the_scope_is_refused_while_the_first_works() {
+    let stage = Stage::new();
+    let hold = Hold::default();
+    let held = source(&[("A", 300, 1.0)]).holding_after(1, hold.clone());
+    let plan = plan();
+    let (first, second) = tokio::join!(stage.run_with(&plan, held), async {
+        hold.reached().await;
+        let second = stage.run(&[("A", 300, 1.0)]).await;
+        hold.release();
+        second
+    });
+    let refusal = second.unwrap_err();
+    assert_eq!(refusal.exit_code(), 8);
+    assert_eq!(
+        refusal.to_string(),
+        "run 2 was refused: another run of scope `test` is active"
+    );
+    assert_eq!(first.unwrap().status, RunStatus::Done);
+    assert_eq!(stage.statuses().await, [RunStatus::Done, RunStatus::Refused]);
+}
+
+#[tokio::test]
+async fn a_lost_lock_stops_the_run() {
+    let stage = Stage::new();
+    let hold = Hold::default();
+    let held = source(&[("A", 300, 1.0)]).holding_after(1, hold.clone());
+    let plan = plan();
+    let (outcome, ()) = tokio::join!(stage.run_with(&plan, held), async {
+        hold.reached().await;
+        stage.store.lose_lock("test", FailureKind::Unreachable);
+    });
+    assert!(matches!(outcome.unwrap_err(), JobError::LockLost { .. }));
+    assert_eq!(stage.statuses().await, [RunStatus::Failed]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_does_not_make_a_published_run_fail() {
+    let stage = Stage::new();
+    let lost = Fault::FailAfterWrite(FailureKind::TimedOut);
+    stage.store.faults().on(Operation::Conclude, 1, lost);
+    let report = stage.run(&[("A", 300, 1.0)]).await.unwrap();
+    assert_eq!(report.status, RunStatus::Done);
+    assert_eq!(stage.current_run().await, Some(RunId(1)));
+}
+
+/// Every call of the store, failing in turn: the current set is the old one or the new one, whole,
+/// and a later run sets the ledger right.
+#[tokio::test]
+async fn whatever_call_of_the_store_fails_the_current_set_is_whole() {
+    let operations = [
+        Operation::Request,
+        Operation::TryLock,
+        Operation::AbandonDead,
+        Operation::Start,
+        Operation::Mark,
+        Operation::ParameterSet,
+        Operation::Conclude,
+        Operation::Run,
+        Operation::Release,
+    ];
+    for operation in operations {
+        for fault in
+            [Fault::Reject(FailureKind::Full), Fault::FailAfterWrite(FailureKind::Unreachable)]
+        {
+            let stage = Stage::new();
+            let old = stage.run(&[("A", 300, 1.0)]).await.unwrap().set;
+            stage.store.faults().on(operation, 1, fault.clone());
+            let outcome = stage.run(&[("A", 400, 1.0)]).await;
+            let told = format!("{operation:?} {fault:?}: {:?}", stage.statuses().await);
+            let current = stage.store.current("test").await.unwrap().unwrap();
+            match &outcome {
+                Ok(report) => assert_eq!(current, report.set, "{told}"),
+                Err(failure) => {
+                    assert_eq!(current, old, "{told}");
+                    assert_eq!(failure.exit_code(), 5, "{told}");
+                }
+            }
+            let after = stage.run(&[("A", 300, 1.0)]).await;
+            assert_eq!(after.unwrap().status, RunStatus::Done, "{told}");
+            assert!(!stage.statuses().await.contains(&RunStatus::Running), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dead_run_is_found_by_the_next() {
+    let stage = Stage::new();
+    let dead = stage.store.request(&plan().request).await.unwrap();
+    stage.store.start(dead, moment()).await.unwrap();
+    stage.run(&[("A", 300, 1.0)]).await.unwrap();
+    assert_eq!(stage.statuses().await, [RunStatus::Abandoned, RunStatus::Done]);
+}
+
+#[tokio::test]
+async fn results_do_not_depend_on_workers_or_order() {
+    let regions = [("A", 900, 1.0), ("B", 40, 1.1), ("C", 500, 0.9)];
+    let backwards: Vec<_> = regions.iter().rev().copied().collect();
+    let one = RunPlan { workers: NonZeroUsize::MIN, ..plan() };
+    let first = Stage::new().run_with(&one, source(&regions)).await.unwrap();
+    let second = Stage::new().run(&regions).await.unwrap();
+    assert_eq!(first.set, second.set);
+    // Other seeds belong to other regions now, so only the form can be the same.
+    let third = Stage::new().run(&backwards).await.unwrap();
+    assert_eq!(third.set.groups.len(), 3);
+}
