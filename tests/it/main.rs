@@ -1,1 +1,5 @@
-fn main() {}
+//! One integration binary, a module per topic.
+
+mod embedded;
+mod store_contract;
+mod support;
