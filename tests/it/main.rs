@@ -1,5 +1,8 @@
 //! One integration binary, a module per topic.
 
 mod config;
+mod embedded;
 mod fit_reference;
 mod job;
+mod store_contract;
+mod support;

@@ -1,0 +1,114 @@
+//! What every store keeps to, run against each of them.
+//!
+//! A store takes part with one line at the end: its name and how to open it. Checks use scopes of
+//! the fixture, so that a store may be shared.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by panicking, as they do"
+)]
+
+mod ledger;
+mod locks;
+mod sets;
+
+use std::sync::Arc;
+
+use speedfit::adapters::embedded::{Embedded, Mode};
+use speedfit::adapters::memory::MemoryStore;
+use speedfit::ports::{SchemaAdmin, Store};
+use tempfile::TempDir;
+
+/// A store under test.
+pub(crate) struct Fixture {
+    /// A handle.
+    pub(crate) store: Arc<dyn Store>,
+    /// Another handle on the same store, as another process has it.
+    pub(crate) other: Arc<dyn Store>,
+    /// Stands before every scope, so that no other test meets it.
+    prefix: String,
+    _folder: Option<TempDir>,
+}
+
+impl Fixture {
+    /// A scope that is this fixture's own.
+    pub(crate) fn scope(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}
+
+async fn memory() -> Fixture {
+    let store = Arc::new(MemoryStore::default());
+    let other = Arc::clone(&store);
+    Fixture {
+        store,
+        other,
+        prefix: String::new(),
+        _folder: None,
+    }
+}
+
+async fn embedded() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("speedfit.db");
+    let store = Embedded::open(&path, Mode::Migrating).await.unwrap();
+    store.migrate().await.unwrap();
+    let other = Embedded::open(&path, Mode::Existing).await.unwrap();
+    Fixture {
+        store: Arc::new(store),
+        other: Arc::new(other),
+        prefix: String::new(),
+        _folder: Some(folder),
+    }
+}
+
+macro_rules! tests {
+    ($store:ident: $($topic:ident { $($check:ident),+ $(,)? })+) => {
+        mod $store {
+            $(mod $topic {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $check() {
+                    let fixture = crate::store_contract::$store().await;
+                    crate::store_contract::$topic::$check(&fixture).await;
+                })+
+            })+
+        }
+    };
+}
+
+macro_rules! store_keeps_the_contract {
+    ($store:ident) => {
+        tests! { $store:
+            ledger {
+                numbers_ascend,
+                a_row_tells_what_was_asked_and_done,
+                only_legal_moves_are_made,
+                a_run_ends_once,
+                runs_come_newest_first,
+                only_running_runs_of_the_scope_are_abandoned,
+                refusals_come_back_in_order,
+                what_is_not_there_is_none,
+            }
+            sets {
+                numbers_and_names_come_back_bit_for_bit,
+                order_is_kept,
+                an_end_is_whole_or_absent,
+                a_run_without_publication_leaves_the_mark,
+                the_mark_moves_forward_and_back,
+                scopes_do_not_touch_each_other,
+                only_runs_of_the_scope_are_published,
+                readers_see_whole_sets_only,
+                migrating_twice_is_harmless,
+            }
+            locks {
+                one_holder_at_a_time,
+                scopes_are_locked_apart,
+                a_dropped_lock_is_free,
+                a_held_lock_is_not_lost,
+            }
+        }
+    };
+}
+
+store_keeps_the_contract!(memory);
+store_keeps_the_contract!(embedded);
