@@ -67,7 +67,9 @@ impl FailureKind {
     #[must_use]
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::Unreachable => "check that it is up and that the address in the settings is right",
+            Self::Unreachable => {
+                "check that it is up and that the address in the settings is right"
+            }
             Self::Busy => "try again in a moment",
             Self::Conflict => "try again: another program wrote at the same time",
             Self::TimedOut => "look at `speedfit status` before trying again",
@@ -96,7 +98,11 @@ pub struct PortError {
 impl PortError {
     /// Wraps an adapter's error, or a plain message.
     pub fn new(kind: FailureKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, hint: None, source: source.into() }
+        Self {
+            kind,
+            hint: None,
+            source: source.into(),
+        }
     }
 
     /// Adds a remedy.

@@ -192,7 +192,10 @@ pub struct ParameterSet {
 
 impl ParameterSet {
     /// The parameter rows of one group, in the model's order.
-    pub fn parameters_of<'a>(&'a self, key: &'a GroupKey) -> impl Iterator<Item = &'a ParameterRow> {
+    pub fn parameters_of<'a>(
+        &'a self,
+        key: &'a GroupKey,
+    ) -> impl Iterator<Item = &'a ParameterRow> {
         self.parameters.iter().filter(move |row| row.key == *key)
     }
 }

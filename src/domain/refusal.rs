@@ -120,7 +120,9 @@ impl RefusalTally {
         if !self.rows.contains_key(region) {
             self.rows.insert(region.to_owned(), BTreeMap::new());
         }
-        let Some(reasons) = self.rows.get_mut(region) else { return };
+        let Some(reasons) = self.rows.get_mut(region) else {
+            return;
+        };
         let (count, examples) = reasons.entry(reason).or_default();
         *count += 1;
         if examples.len() < Self::MAX_EXAMPLES && !example.is_empty() {
@@ -131,7 +133,11 @@ impl RefusalTally {
     /// All refusals.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.rows.values().flat_map(BTreeMap::values).map(|(count, _)| count).sum()
+        self.rows
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|(count, _)| count)
+            .sum()
     }
 
     /// Refusals per reason, only reasons that occurred.
@@ -150,7 +156,12 @@ impl RefusalTally {
         let mut rows = Vec::new();
         for (region, reasons) in self.rows {
             for (reason, (count, examples)) in reasons {
-                rows.push(RefusalRow { region: region.clone(), reason, count, examples });
+                rows.push(RefusalRow {
+                    region: region.clone(),
+                    reason,
+                    count,
+                    examples,
+                });
             }
         }
         rows
@@ -158,7 +169,9 @@ impl RefusalTally {
 }
 
 fn clip(text: &str) -> &str {
-    text.char_indices().nth(RefusalTally::MAX_CHARS).map_or(text, |(end, _)| &text[..end])
+    text.char_indices()
+        .nth(RefusalTally::MAX_CHARS)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
