@@ -1,0 +1,227 @@
+//! What can go wrong with a file, which kind of failure that is, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use parquet::errors::ParquetError;
+
+use crate::ports::{FailureKind, PortError};
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be opened.
+    #[error("cannot open `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It broke off while it was read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is truncated, damaged, or no gzip file.
+    #[error("`{}` is not a whole gzip file", path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// Neither its name nor the settings tell its format.
+    #[error("cannot tell the format of `{}` from its name", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The endings that are understood here.
+        known: &'static str,
+    },
+    /// Parquet compresses its own pages; gzip around it would have to be unpacked first.
+    #[error("`{}` is Parquet inside gzip, which is not supported", path.display())]
+    GzippedParquet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has not even a header.
+    #[error("`{}` is empty: it has no header", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its first bytes are those of another kind of file.
+    #[error("`{}` is not CSV in UTF-8: it looks like {looks_like}", path.display())]
+    NotCsv {
+        /// The file.
+        path: PathBuf,
+        /// What the first bytes say.
+        looks_like: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Columns that are needed, or that the settings name, are not there.
+    #[error("`{}` has no column {missing}; it has {found}", path.display())]
+    MissingColumns {
+        /// The file.
+        path: PathBuf,
+        /// Names that are missing, each in backticks.
+        missing: String,
+        /// Names that are there, each in backticks.
+        found: String,
+        /// A guess at the cause.
+        guess: Option<String>,
+    },
+    /// A column that is needed is there more than once.
+    #[error("`{}` has more than one column `{column}`", path.display())]
+    DuplicateColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// A row is so long that it must be a mistake.
+    #[error("`{}`, line {line}: the row is longer than {max_bytes} bytes", path.display())]
+    RowTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Line on which the row begins.
+        line: u64,
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// A quotation mark opens a field that runs to the end of the file.
+    #[error("`{}`, line {line}: a quotation mark is opened and never closed", path.display())]
+    UnclosedQuote {
+        /// The file.
+        path: PathBuf,
+        /// Line on which the row begins.
+        line: u64,
+    },
+    /// It is damaged, or no Parquet file.
+    #[error("`{}` cannot be read as Parquet", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: ParquetError,
+    },
+    /// It is so damaged that the decoder gave up.
+    #[error("`{}` cannot be read as Parquet: the decoder broke down on it", path.display())]
+    ParquetBreakdown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A column of a type that cannot serve.
+    #[error("`{}`: column `{column}` is of type {found}, wanted is {wanted}", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// What would serve.
+        wanted: &'static str,
+    },
+    /// What is there under that name is a folder or a device.
+    #[error("cannot write `{}`: it is there and is no ordinary file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be written; nothing was left behind, and an older file of that name is untouched.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl FileError {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Open { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
+                kind_of_io(source)
+            }
+            Self::Gzip { .. }
+            | Self::UnknownFormat { .. }
+            | Self::GzippedParquet { .. }
+            | Self::Empty { .. }
+            | Self::NotCsv { .. }
+            | Self::MissingColumns { .. }
+            | Self::DuplicateColumn { .. }
+            | Self::RowTooLong { .. }
+            | Self::UnclosedQuote { .. }
+            | Self::Parquet { .. }
+            | Self::ParquetBreakdown { .. }
+            | Self::ColumnType { .. }
+            | Self::NotAFile { .. } => FailureKind::Malformed,
+        }
+    }
+
+    /// A remedy more precise than that of its kind.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::MissingColumns { guess, .. } => {
+                let general = "name the file's columns in the settings, or rename them in the file";
+                return Some(guess.clone().unwrap_or_else(|| general.to_owned()));
+            }
+            Self::UnknownFormat { known, .. } => {
+                return Some(format!("let the name end in {known}, or name the format"));
+            }
+            Self::NotCsv { remedy, .. } => remedy,
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the path; a relative one starts at the working directory"
+            }
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "make the folder first"
+            }
+            Self::Gzip { .. } => "copy the file again; `gzip -t` tells whether it is whole",
+            Self::GzippedParquet { .. } => "leave off `.gz`: Parquet is compressed already",
+            Self::Empty { .. } => "check that whatever writes the file has finished",
+            Self::DuplicateColumn { .. } => "rename one of them, or name another in the settings",
+            Self::RowTooLong { .. } | Self::UnclosedQuote { .. } => {
+                "look for a quotation mark that is opened there and not closed"
+            }
+            Self::NotAFile { .. } => "name an ordinary file",
+            _ => return None,
+        };
+        Some(fixed.to_owned())
+    }
+}
+
+impl From<FileError> for PortError {
+    fn from(error: FileError) -> Self {
+        let hint = error.hint();
+        let port_error = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => port_error.with_hint(hint),
+            None => port_error,
+        }
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> FailureKind {
+    use io::ErrorKind as E;
+    match error.kind() {
+        E::NotFound | E::NotADirectory => FailureKind::Missing,
+        E::PermissionDenied | E::ReadOnlyFilesystem => FailureKind::Denied,
+        E::StorageFull | E::QuotaExceeded | E::FileTooLarge => FailureKind::Full,
+        E::IsADirectory | E::InvalidData | E::InvalidInput | E::UnexpectedEof => {
+            FailureKind::Malformed
+        }
+        E::TimedOut => FailureKind::TimedOut,
+        E::ResourceBusy | E::WouldBlock => FailureKind::Busy,
+        _ => FailureKind::Unreachable,
+    }
+}

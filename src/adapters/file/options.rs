@@ -1,0 +1,198 @@
+//! How a record file is to be read: names of columns, units, time zone.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::format::Format;
+
+/// What a record consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The client's name of the incident.
+    IncidentId,
+    /// The region that owns the record.
+    Region,
+    /// The region's parent.
+    ParentRegion,
+    /// When the incident occurred.
+    OccurredAt,
+    /// Priority class.
+    Priority,
+    /// Distance, in the unit of the options.
+    Distance,
+    /// Travel time, in the unit of the options.
+    TravelTime,
+    /// Number of like records that the row stands for.
+    Weight,
+}
+
+impl Field {
+    /// Number of fields.
+    pub const COUNT: usize = 8;
+
+    /// Every field, in the order of the contract's header, optional columns last.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::IncidentId,
+        Self::Region,
+        Self::OccurredAt,
+        Self::Priority,
+        Self::Distance,
+        Self::TravelTime,
+        Self::ParentRegion,
+        Self::Weight,
+    ];
+
+    /// The name in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IncidentId => "incident_id",
+            Self::Region => "region",
+            Self::ParentRegion => "parent_region",
+            Self::OccurredAt => "occurred_at",
+            Self::Priority => "priority",
+            Self::Distance => "distance",
+            Self::TravelTime => "travel_time",
+            Self::Weight => "weight",
+        }
+    }
+
+    /// The field of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.as_str() == name)
+    }
+
+    /// The column's name in the contract of record files.
+    #[must_use]
+    pub fn default_column(self) -> &'static str {
+        match self {
+            Self::Distance => "distance_km",
+            Self::TravelTime => "travel_time_s",
+            other => other.as_str(),
+        }
+    }
+
+    /// Whether a file without it is of no use.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::Region | Self::Distance | Self::TravelTime)
+    }
+}
+
+/// Which column of the file holds which field. Starts from the contract's names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnMap {
+    chosen: [Option<String>; Field::COUNT],
+}
+
+impl ColumnMap {
+    /// Chooses the column of a field. From then on the file must have it. A blank name chooses
+    /// nothing.
+    #[must_use]
+    pub fn with(mut self, field: Field, column: &str) -> Self {
+        let column = column.trim();
+        if !column.is_empty() {
+            self.chosen[field as usize] = Some(column.to_owned());
+        }
+        self
+    }
+
+    /// The column's name.
+    #[must_use]
+    pub fn column(&self, field: Field) -> &str {
+        self.chosen[field as usize]
+            .as_deref()
+            .unwrap_or_else(|| field.default_column())
+    }
+
+    /// Whether a file without the column is an error.
+    #[must_use]
+    pub fn is_needed(&self, field: Field) -> bool {
+        field.is_required() || self.chosen[field as usize].is_some()
+    }
+}
+
+/// Unit of the distance column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DistanceUnit {
+    /// Kilometres.
+    #[default]
+    Km,
+    /// Metres.
+    M,
+    /// International miles of 1.609344 km.
+    Mi,
+}
+
+impl DistanceUnit {
+    /// The distance in kilometres.
+    #[must_use]
+    pub fn to_km(self, distance: f64) -> f64 {
+        match self {
+            Self::Km => distance,
+            Self::M => distance / 1000.0,
+            Self::Mi => distance * 1.609_344,
+        }
+    }
+}
+
+/// Unit of the travel-time column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    #[default]
+    S,
+    /// Minutes.
+    Min,
+    /// Hours.
+    H,
+}
+
+impl TimeUnit {
+    /// The time in seconds.
+    #[must_use]
+    pub fn to_s(self, time: f64) -> f64 {
+        match self {
+            Self::S => time,
+            Self::Min => time * 60.0,
+            Self::H => time * 3600.0,
+        }
+    }
+}
+
+/// A record file and how to read it.
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format; `None` tells it from the name.
+    pub format: Option<Format>,
+    /// Which column holds what.
+    pub columns: ColumnMap,
+    /// Unit of the distance column.
+    pub distance_unit: DistanceUnit,
+    /// Unit of the travel-time column.
+    pub time_unit: TimeUnit,
+    /// Time zone of time stamps without an offset.
+    pub time_zone: TimeZone,
+    /// What separates the fields of a CSV row.
+    pub delimiter: u8,
+}
+
+impl FileOptions {
+    /// A file that follows the contract: its names of columns, km, s, UTC, commas.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            format: None,
+            columns: ColumnMap::default(),
+            distance_unit: DistanceUnit::default(),
+            time_unit: TimeUnit::default(),
+            time_zone: TimeZone::UTC,
+            delimiter: b',',
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Records from Parquet: only the columns that are needed, one page after the other.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use arrow_array::{ArrayRef, RecordBatch as ArrowBatch};
+use arrow_schema::{ArrowError, DataType, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+
+use super::columns::Columns;
+use super::error::FileError;
+use super::options::{Field, FileOptions};
+use super::parquet_columns::{Kind, Numbers, Texts, Timestamps, Value};
+use super::values::Fault;
+use crate::domain::RecordBatch;
+use crate::domain::record::RecordRef;
+
+/// Reads a Parquet file as a stream.
+pub(super) struct ParquetReader {
+    batches: ParquetRecordBatchReader,
+    n_rows: Option<u64>,
+    n_rows_read: u64,
+    columns: Columns,
+    /// The file's columns that are read, ascending.
+    used: Vec<usize>,
+    options: FileOptions,
+}
+
+impl ParquetReader {
+    /// Opens the file and finds its columns.
+    pub(super) fn open(options: &FileOptions) -> Result<Self, FileError> {
+        let path = &options.path;
+        let file = File::open(path).map_err(|source| FileError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+        let schema = builder.schema();
+        let header: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let columns = Columns::find(path, &header, &options.columns, None)?;
+        check_types(path, schema, &columns)?;
+        let used = columns.used();
+        let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), used.iter().copied());
+        let batches = guarded(path, || {
+            builder
+                .with_projection(mask)
+                .with_batch_size(RecordBatch::MAX_ROWS)
+                .build()
+        })?;
+        Ok(Self {
+            batches,
+            n_rows,
+            n_rows_read: 0,
+            columns,
+            used,
+            options: options.clone(),
+        })
+    }
+
+    pub(super) fn n_rows(&self) -> Option<u64> {
+        self.n_rows
+    }
+
+    /// The next rows, or `None` at the end.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, FileError> {
+        let path = &self.options.path;
+        loop {
+            let batches = &mut self.batches;
+            let Some(batch) = guarded(path, || Ok(batches.next().transpose()?))? else {
+                return Ok(None);
+            };
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let arrays = guarded(path, || Ok(self.arrays(&batch)?))?;
+            let rows = self.rows(&arrays, batch.num_rows());
+            self.n_rows_read += batch.num_rows() as u64;
+            return Ok(Some(rows));
+        }
+    }
+
+    fn arrays(&self, batch: &ArrowBatch) -> Result<Arrays, ArrowError> {
+        let array = |field| self.array(batch, field);
+        Ok(Arrays {
+            incident_id: array(Field::IncidentId).map(Texts::of).transpose()?,
+            region: array(Field::Region).map(Texts::of).transpose()?,
+            parent_region: array(Field::ParentRegion).map(Texts::of).transpose()?,
+            priority: array(Field::Priority).map(Texts::of).transpose()?,
+            occurred_at: array(Field::OccurredAt).map(Timestamps::of).transpose()?,
+            distance: array(Field::Distance).map(Numbers::of).transpose()?,
+            travel_time: array(Field::TravelTime).map(Numbers::of).transpose()?,
+            weight: array(Field::Weight).map(Numbers::of).transpose()?,
+        })
+    }
+
+    fn array<'a>(&self, batch: &'a ArrowBatch, field: Field) -> Option<&'a ArrayRef> {
+        let place = self.used.binary_search(&self.columns.index(field)?).ok()?;
+        batch.columns().get(place)
+    }
+
+    fn rows(&self, arrays: &Arrays, n_rows: usize) -> RecordBatch {
+        let mut rows = RecordBatch::default();
+        for row in 0..n_rows {
+            let (record, fault) = self.row(arrays, row);
+            let fault = fault.at(|| format!("row {}", self.n_rows_read + row as u64 + 1));
+            rows.push(RecordRef {
+                fault: fault.as_deref(),
+                ..record
+            });
+        }
+        rows
+    }
+
+    fn row<'a>(&self, arrays: &'a Arrays, row: usize) -> (RecordRef<'a>, Fault) {
+        let mut fault = Fault::default();
+        let text = |texts: &'a Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row));
+        let mut number = |field, numbers: &Option<Numbers>| {
+            let value = numbers
+                .as_ref()
+                .map_or(Value::Null, |numbers| numbers.get(row));
+            self.known(value, field, "a number", &mut fault)
+        };
+        let distance = number(Field::Distance, &arrays.distance);
+        let travel_time = number(Field::TravelTime, &arrays.travel_time);
+        let weight = number(Field::Weight, &arrays.weight);
+        let at = arrays.occurred_at.as_ref();
+        let at = at.map_or(Value::Null, |at| at.get(row, &self.options.time_zone));
+        let record = RecordRef {
+            incident_id: text(&arrays.incident_id),
+            region: text(&arrays.region),
+            parent_region: text(&arrays.parent_region),
+            priority: text(&arrays.priority),
+            occurred_at_us: self.known(at, Field::OccurredAt, "a time stamp", &mut fault),
+            distance_km: distance.map(|x| self.options.distance_unit.to_km(x)),
+            travel_time_s: travel_time.map(|x| self.options.time_unit.to_s(x)),
+            weight,
+            fault: None,
+        };
+        (record, fault)
+    }
+
+    fn known<T>(
+        &self,
+        value: Value<'_, T>,
+        field: Field,
+        what: &str,
+        fault: &mut Fault,
+    ) -> Option<T> {
+        match value {
+            Value::Null => None,
+            Value::Known(value) => Some(value),
+            Value::Unreadable(text) => {
+                fault.value(text, self.columns.name(field), what);
+                None
+            }
+        }
+    }
+}
+
+/// The columns of one batch; absent ones are null in every row.
+struct Arrays {
+    incident_id: Option<Texts>,
+    region: Option<Texts>,
+    parent_region: Option<Texts>,
+    priority: Option<Texts>,
+    occurred_at: Option<Timestamps>,
+    distance: Option<Numbers>,
+    travel_time: Option<Numbers>,
+    weight: Option<Numbers>,
+}
+
+fn kind_of(field: Field) -> Kind {
+    match field {
+        Field::IncidentId | Field::Region | Field::ParentRegion | Field::Priority => Kind::Text,
+        Field::OccurredAt => Kind::Timestamp,
+        Field::Distance | Field::TravelTime | Field::Weight => Kind::Number,
+    }
+}
+
+fn check_types(path: &Path, schema: &Schema, columns: &Columns) -> Result<(), FileError> {
+    for field in Field::ALL {
+        let Some(index) = columns.index(field) else {
+            continue;
+        };
+        let (found, kind) = (schema.field(index).data_type(), kind_of(field));
+        if !kind.takes(found) {
+            return Err(FileError::ColumnType {
+                path: path.to_owned(),
+                column: columns.name(field).to_owned(),
+                found: type_name(found),
+                wanted: kind.wanted(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A type's name without what is inside it.
+fn type_name(found: &DataType) -> String {
+    match found {
+        DataType::Struct(_) => "Struct".to_owned(),
+        DataType::Map(_, _) => "Map".to_owned(),
+        found if found.is_list() => "List".to_owned(),
+        found => found.to_string(),
+    }
+}
+
+/// Runs the decoder, which panics on some damaged files instead of returning an error.
+fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, FileError> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(FileError::Parquet {
+            path: path.to_owned(),
+            source,
+        }),
+        Err(_) => Err(FileError::ParquetBreakdown {
+            path: path.to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,92 @@
+//! A record file behind the port.
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::options::FileOptions;
+use super::reader::RecordReader;
+use crate::domain::{RecordBatch, Selection};
+use crate::ports::{FailureKind, PortError, PortResult, ReadQuery, RecordSource};
+
+/// Records of one file. It reads the whole file, whatever the window: the job refuses the rows
+/// outside, so that they are counted.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    options: FileOptions,
+}
+
+impl FileSource {
+    /// A source that reads the file anew for every query. Nothing is opened yet.
+    #[must_use]
+    pub fn new(options: FileOptions) -> Self {
+        Self { options }
+    }
+
+    async fn open(&self) -> PortResult<RecordReader> {
+        let options = self.options.clone();
+        Ok(spawn_blocking(move || RecordReader::open(&options))
+            .await
+            .map_err(broken)??)
+    }
+}
+
+#[async_trait]
+impl RecordSource for FileSource {
+    fn describe(&self) -> String {
+        self.options.path.display().to_string()
+    }
+
+    async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
+        if !query.selection.is_all() {
+            return Ok(None);
+        }
+        Ok(self.open().await?.n_rows())
+    }
+
+    async fn read(
+        &self,
+        query: &ReadQuery,
+        batches: mpsc::Sender<RecordBatch>,
+        cancel: &CancellationToken,
+    ) -> PortResult<()> {
+        // The guard stops the thread where this future is dropped before its end.
+        let stop = cancel.child_token();
+        let _guard = stop.clone().drop_guard();
+        let reader = self.open().await?;
+        let selection = query.selection.clone();
+        let runtime = Handle::current();
+        let task = move || {
+            let send = |batch| runtime.block_on(stop.run_until_cancelled(batches.send(batch)));
+            for batch in reader {
+                let batch = selected(batch?, &selection);
+                let is_sent = batch.is_empty() || matches!(send(batch), Some(Ok(())));
+                if stop.is_cancelled() || !is_sent {
+                    return Err(PortError::cancelled());
+                }
+            }
+            Ok(())
+        };
+        spawn_blocking(task).await.map_err(broken)?
+    }
+}
+
+/// The rows of the selected regions. Without a region a row is selected only where all are.
+fn selected(batch: RecordBatch, selection: &Selection) -> RecordBatch {
+    if selection.is_all() {
+        return batch;
+    }
+    let mut rest = RecordBatch::default();
+    for row in batch.rows() {
+        if row.region.is_some_and(|region| selection.contains(region)) {
+            rest.push(row);
+        }
+    }
+    rest
+}
+
+fn broken(error: tokio::task::JoinError) -> PortError {
+    PortError::new(FailureKind::Internal, error)
+}

@@ -1,0 +1,214 @@
+//! A table of named columns, and how it is written as CSV, JSON and Parquet.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch as ArrowBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression as PageCompression;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::atomic::write_atomically;
+use super::error::FileError;
+use super::format::TableFormat;
+
+/// One column's values. A number that is not finite is written as null, in every format alike.
+pub(super) enum Column<'a> {
+    Text(Vec<&'a str>),
+    OptionalText(Vec<Option<&'a str>>),
+    Whole(Vec<Option<i64>>),
+    Number(Vec<Option<f64>>),
+    /// Microseconds since 1970-01-01 UTC.
+    Time(Vec<Option<i64>>),
+}
+
+/// Some rows of a table: names and columns of one length.
+pub(super) struct Table<'a> {
+    pub(super) columns: Vec<(&'static str, Column<'a>)>,
+    pub(super) n_rows: usize,
+}
+
+/// Writes a file, whole or not at all, from the parts of one table; the first gives the header.
+pub(super) fn write_tables<'a>(
+    path: &Path,
+    (format, gzip): (TableFormat, bool),
+    parts: impl Iterator<Item = Table<'a>>,
+) -> Result<(), FileError> {
+    write_atomically(path, |out| {
+        if !gzip {
+            return write_parts(format, out, parts);
+        }
+        // The encoder's header holds neither name nor time: the same table gives the same bytes.
+        let mut packed = GzEncoder::new(out, Compression::default());
+        write_parts(format, &mut packed, parts)?;
+        packed.finish().map(drop)
+    })
+}
+
+fn write_parts<'a>(
+    format: TableFormat,
+    out: &mut (dyn Write + Send),
+    parts: impl Iterator<Item = Table<'a>>,
+) -> io::Result<()> {
+    match format {
+        TableFormat::Csv => write_csv(out, parts),
+        TableFormat::Json => write_json(out, parts),
+        TableFormat::Parquet => write_parquet(out, parts).map_err(io_error),
+    }
+}
+
+/// The system's own error where there is one inside.
+fn io_error(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
+    }
+}
+
+/// One value of a row.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Cell<'a> {
+    Null,
+    Text(&'a str),
+    Whole(i64),
+    Number(f64),
+    Time(Timestamp),
+}
+
+impl Column<'_> {
+    fn cell(&self, row: usize) -> Cell<'_> {
+        let cell = match self {
+            Self::Text(values) => values.get(row).map(|text| Cell::Text(text)),
+            Self::OptionalText(values) => values.get(row).copied().flatten().map(Cell::Text),
+            Self::Whole(values) => values.get(row).copied().flatten().map(Cell::Whole),
+            Self::Number(values) => {
+                let value = values.get(row).copied().flatten();
+                value.filter(|value| value.is_finite()).map(Cell::Number)
+            }
+            Self::Time(values) => {
+                let value = values.get(row).copied().flatten();
+                value
+                    .and_then(|us| Timestamp::from_microsecond(us).ok())
+                    .map(Cell::Time)
+            }
+        };
+        cell.unwrap_or(Cell::Null)
+    }
+
+    fn array(&self) -> ArrayRef {
+        match self {
+            Self::Text(values) => Arc::new(StringArray::from(values.clone())),
+            Self::OptionalText(values) => Arc::new(StringArray::from(values.clone())),
+            Self::Whole(values) => Arc::new(Int64Array::from(values.clone())),
+            Self::Number(values) => {
+                let finite = values
+                    .iter()
+                    .map(|value| value.filter(|value| value.is_finite()));
+                Arc::new(finite.collect::<Float64Array>())
+            }
+            Self::Time(values) => {
+                Arc::new(TimestampMicrosecondArray::from(values.clone()).with_timezone("UTC"))
+            }
+        }
+    }
+
+    fn is_nullable(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+}
+
+fn write_csv<'a>(
+    out: &mut (dyn Write + Send),
+    parts: impl Iterator<Item = Table<'a>>,
+) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    for (part_idx, part) in parts.enumerate() {
+        if part_idx == 0 {
+            writer.write_record(part.columns.iter().map(|(name, _)| name))?;
+        }
+        for row in 0..part.n_rows {
+            for (_, column) in &part.columns {
+                match column.cell(row) {
+                    Cell::Null => writer.write_field("")?,
+                    Cell::Text(text) => writer.write_field(text)?,
+                    Cell::Whole(value) => writer.write_field(value.to_string())?,
+                    // The shortest text that reads back as the same number.
+                    Cell::Number(value) => writer.write_field(format!("{value:?}"))?,
+                    Cell::Time(at) => writer.write_field(at.to_string())?,
+                }
+            }
+            writer.write_record(None::<&[u8]>)?;
+        }
+    }
+    writer.flush()
+}
+
+/// A row as a JSON object with its keys in the order of the columns.
+struct RowObject<'t, 'a>(&'t Table<'a>, usize);
+
+impl Serialize for RowObject<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(table, row) = self;
+        let mut object = serializer.serialize_map(Some(table.columns.len()))?;
+        for (name, column) in &table.columns {
+            object.serialize_entry(name, &column.cell(*row))?;
+        }
+        object.end()
+    }
+}
+
+fn write_json<'a>(
+    out: &mut (dyn Write + Send),
+    parts: impl Iterator<Item = Table<'a>>,
+) -> io::Result<()> {
+    out.write_all(b"[")?;
+    let mut separator: &[u8] = b"\n";
+    for part in parts {
+        for row in 0..part.n_rows {
+            out.write_all(separator)?;
+            serde_json::to_writer(&mut *out, &RowObject(&part, row))?;
+            separator = b",\n";
+        }
+    }
+    out.write_all(b"\n]\n")
+}
+
+fn write_parquet<'a>(
+    out: &mut (dyn Write + Send),
+    parts: impl Iterator<Item = Table<'a>>,
+) -> Result<(), ParquetError> {
+    let mut parts = parts.peekable();
+    let Some(first) = parts.peek() else {
+        return Ok(());
+    };
+    let properties = WriterProperties::builder()
+        .set_compression(PageCompression::SNAPPY)
+        .build();
+    let mut writer = ArrowWriter::try_new(out, first.batch()?.schema(), Some(properties))?;
+    for part in parts {
+        writer.write(&part.batch()?)?;
+    }
+    writer.close().map(drop)
+}
+
+impl Table<'_> {
+    fn batch(&self) -> Result<ArrowBatch, ParquetError> {
+        let columns = self.columns.iter();
+        let columns = columns.map(|(name, column)| (*name, column.array(), column.is_nullable()));
+        Ok(ArrowBatch::try_from_iter_with_nullable(columns)?)
+    }
+}
