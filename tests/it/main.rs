@@ -6,3 +6,6 @@ mod fit_reference;
 mod job;
 mod store_contract;
 mod support;
+//! Tests of the whole: one binary, a module per topic.
+
+mod layers;

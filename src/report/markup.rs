@@ -1,0 +1,86 @@
+//! HTML in the making.
+//!
+//! Markup enters as literals of this program only; whatever comes from data can enter only through
+//! [`Html::text`] and [`Html::attribute`], which escape it.
+
+use std::fmt::Display;
+
+/// A document, or a part of one.
+#[derive(Debug, Default)]
+pub(super) struct Html(String);
+
+impl Html {
+    /// Appends markup; a literal, so that no data can pass this way.
+    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Appends text, escaped.
+    pub(super) fn text(&mut self, text: impl Display) -> &mut Self {
+        escape_into(&text.to_string(), &mut self.0);
+        self
+    }
+
+    /// Appends an attribute, led by a blank, its value escaped and quoted.
+    pub(super) fn attribute(&mut self, name: &'static str, value: impl Display) -> &mut Self {
+        self.raw(" ").raw(name).raw("=\"").text(value).raw("\"")
+    }
+
+    /// Appends `<tag>text</tag>`, the text escaped.
+    pub(super) fn element(&mut self, tag: &'static str, text: impl Display) -> &mut Self {
+        self.raw("<")
+            .raw(tag)
+            .raw(">")
+            .text(text)
+            .raw("</")
+            .raw(tag)
+            .raw(">")
+    }
+
+    /// Appends a finished drawing.
+    pub(super) fn drawing(&mut self, svg: &super::plot::Drawing) -> &mut Self {
+        self.0.push_str(svg.as_str());
+        self
+    }
+
+    /// The document.
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// Escapes for element content and quoted attributes alike. Control characters, which HTML does
+/// not permit, become the replacement character.
+fn escape_into(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.push('\u{FFFD}'),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_attributes_are_escaped() {
+        let mut html = Html::default();
+        html.raw("<p")
+            .attribute("title", "a\" onload='x'")
+            .raw(">")
+            .text("<b>&amp;\u{0}Zürich?");
+        assert_eq!(
+            html.finish(),
+            "<p title=\"a&quot; onload=&#39;x&#39;\">&lt;b&gt;&amp;amp;\u{FFFD}Zürich?"
+        );
+    }
+}
