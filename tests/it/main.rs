@@ -4,8 +4,6 @@ mod config;
 mod embedded;
 mod fit_reference;
 mod job;
+mod layers;
 mod store_contract;
 mod support;
-//! Tests of the whole: one binary, a module per topic.
-
-mod layers;
