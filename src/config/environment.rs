@@ -57,15 +57,9 @@ impl Environment {
     /// [`ConfigError::NotUnicode`].
     pub fn get(&self, name: &str) -> Result<Option<&str>, ConfigError> {
         if self.unreadable.contains(name) {
-            return Err(ConfigError::NotUnicode {
-                variable: name.to_owned(),
-            });
+            return Err(ConfigError::NotUnicode { variable: name.to_owned() });
         }
-        Ok(self
-            .variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty()))
+        Ok(self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty()))
     }
 
     /// The folder with settings files.
@@ -81,57 +75,33 @@ impl Environment {
     /// # Errors
     /// [`ConfigError::NotUnicode`].
     pub(super) fn settings(&self) -> Result<Vec<(&str, String, &str)>, ConfigError> {
-        if let Some(name) = self
-            .unreadable
-            .iter()
-            .find(|n| n.starts_with(Self::SETTING_PREFIX))
-        {
-            return Err(ConfigError::NotUnicode {
-                variable: name.clone(),
-            });
+        if let Some(name) = self.unreadable.iter().find(|n| n.starts_with(Self::SETTING_PREFIX)) {
+            return Err(ConfigError::NotUnicode { variable: name.clone() });
         }
         let named = self.variables.iter().filter_map(|(name, value)| {
             let key = name.strip_prefix(Self::SETTING_PREFIX)?;
-            Some((
-                name.as_str(),
-                key.to_ascii_lowercase().replace("__", "."),
-                value.as_str(),
-            ))
+            Some((name.as_str(), key.to_ascii_lowercase().replace("__", "."), value.as_str()))
         });
         Ok(named.collect())
     }
 
     /// Names that start like ours but are no settings.
     pub(super) fn others(&self) -> impl Iterator<Item = &str> {
-        let names = self
-            .variables
-            .keys()
-            .chain(&self.unreadable)
-            .map(String::as_str);
+        let names = self.variables.keys().chain(&self.unreadable).map(String::as_str);
         names.filter(|n| n.starts_with(Self::PREFIX) && !n.starts_with(Self::SETTING_PREFIX))
     }
 
     /// The variable of a key.
     #[must_use]
     pub fn variable_of(key: &str) -> String {
-        format!(
-            "{}{}",
-            Self::SETTING_PREFIX,
-            key.to_ascii_uppercase().replace('.', "__")
-        )
+        format!("{}{}", Self::SETTING_PREFIX, key.to_ascii_uppercase().replace('.', "__"))
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     fn from_iter<T: IntoIterator<Item = (K, V)>>(variables: T) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(k, v)| (k.into(), v.into()))
-            .collect();
-        Self {
-            variables,
-            unreadable: BTreeSet::new(),
-        }
+        let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Self { variables, unreadable: BTreeSet::new() }
     }
 }
 
@@ -155,15 +125,9 @@ mod tests {
                 ("SPEEDFIT__SCOPE", "scope".to_owned(), ""),
             ]
         );
-        assert_eq!(
-            environment.others().collect::<Vec<_>>(),
-            ["SPEEDFIT_ENV", "SPEEDFIT_X"]
-        );
+        assert_eq!(environment.others().collect::<Vec<_>>(), ["SPEEDFIT_ENV", "SPEEDFIT_X"]);
         assert_eq!(environment.get("SPEEDFIT_ENV").unwrap(), None);
-        assert_eq!(
-            Environment::variable_of("fit.model"),
-            "SPEEDFIT__FIT__MODEL"
-        );
+        assert_eq!(Environment::variable_of("fit.model"), "SPEEDFIT__FIT__MODEL");
     }
 
     #[cfg(unix)]
@@ -173,10 +137,7 @@ mod tests {
         let value = OsString::from_vec(vec![0xff]);
         let environment = Environment::from_os([("SPEEDFIT__SCOPE".into(), value)]);
         let error = environment.settings().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the value of `SPEEDFIT__SCOPE` is not Unicode"
-        );
+        assert_eq!(error.to_string(), "the value of `SPEEDFIT__SCOPE` is not Unicode");
     }
 
     #[test]

@@ -108,10 +108,7 @@ pub enum ConfigError {
 }
 
 fn blame(origins: &[(String, Origin)]) -> String {
-    let parts: Vec<_> = origins
-        .iter()
-        .map(|(key, origin)| format!("{key}: {origin}"))
-        .collect();
+    let parts: Vec<_> = origins.iter().map(|(key, origin)| format!("{key}: {origin}")).collect();
     parts.join(", ")
 }
 
@@ -126,13 +123,12 @@ impl ConfigError {
             Self::EnvFile { .. } => {
                 Some("set `SPEEDFIT_CONFIG_DIR` to the folder with the settings files".to_owned())
             }
-            Self::UnknownKey {
-                suggestion: Some(meant),
-                ..
-            } => Some(format!("did you mean `{meant}`?")),
-            Self::UnknownKey {
-                suggestion: None, ..
-            } => Some("`speedfit show-config` lists every key".to_owned()),
+            Self::UnknownKey { suggestion: Some(meant), .. } => {
+                Some(format!("did you mean `{meant}`?"))
+            }
+            Self::UnknownKey { suggestion: None, .. } => {
+                Some("`speedfit show-config` lists every key".to_owned())
+            }
             Self::SecretKey { key, .. } => Some(format!(
                 "remove it and set the variable {}, or the same with `_FILE`",
                 super::secrets::variables_for(key)

@@ -27,11 +27,7 @@ pub struct Override {
 impl Override {
     /// A setting given by a flag.
     pub fn new(flag: &str, key: &str, value: impl Into<String>) -> Self {
-        Self {
-            key: key.to_owned(),
-            value: value.into(),
-            flag: flag.to_owned(),
-        }
+        Self { key: key.to_owned(), value: value.into(), flag: flag.to_owned() }
     }
 }
 
@@ -45,10 +41,8 @@ pub(super) struct Entry {
 
 /// Reads a settings file.
 pub(super) fn from_file(path: &Path, schema: &Schema) -> Result<Vec<Entry>, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     from_toml(&text, path, schema)
 }
 
@@ -61,23 +55,15 @@ pub(super) fn from_env_file(
     let Some(env) = environment.get(Environment::ENV)? else {
         return Ok(Vec::new());
     };
-    if !env
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-    {
-        return Err(ConfigError::EnvName {
-            env: env.to_owned(),
-        });
+    if !env.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+        return Err(ConfigError::EnvName { env: env.to_owned() });
     }
     let path = dir.join(format!("{env}.toml"));
     match from_file(&path, schema) {
         Err(ConfigError::Unreadable { path, source })
             if source.kind() == io::ErrorKind::NotFound =>
         {
-            Err(ConfigError::EnvFile {
-                env: env.to_owned(),
-                path,
-            })
+            Err(ConfigError::EnvFile { env: env.to_owned(), path })
         }
         result => result,
     }
@@ -102,14 +88,7 @@ pub(super) fn from_overrides(
 ) -> Result<Vec<Entry>, ConfigError> {
     overrides
         .iter()
-        .map(|o| {
-            from_text(
-                o.key.clone(),
-                &o.value,
-                Origin::Flag(o.flag.clone()),
-                schema,
-            )
-        })
+        .map(|o| from_text(o.key.clone(), &o.value, Origin::Flag(o.flag.clone()), schema))
         .collect()
 }
 
@@ -130,21 +109,13 @@ fn from_text(
     };
     match value {
         Ok(value) => Ok(Entry { key, value, origin }),
-        Err(message) => Err(ConfigError::Value {
-            key,
-            origin,
-            message,
-        }),
+        Err(message) => Err(ConfigError::Value { key, origin, message }),
     }
 }
 
 fn unknown(key: String, origin: Origin, schema: &Schema) -> ConfigError {
     let suggestion = schema.suggest(&key).map(|meant| origin.spell(meant));
-    ConfigError::UnknownKey {
-        key,
-        origin,
-        suggestion,
-    }
+    ConfigError::UnknownKey { key, origin, suggestion }
 }
 
 /// Reads the text of a settings file.
@@ -153,14 +124,8 @@ pub(super) fn from_toml(
     path: &Path,
     schema: &Schema,
 ) -> Result<Vec<Entry>, ConfigError> {
-    let file = FileText {
-        text,
-        path: path.to_owned(),
-        schema,
-    };
-    let table = DeTable::parse(text)
-        .map_err(|e| file.syntax(&e))?
-        .into_inner();
+    let file = FileText { text, path: path.to_owned(), schema };
+    let table = DeTable::parse(text).map_err(|e| file.syntax(&e))?.into_inner();
     let mut entries = Vec::new();
     file.refuse_secrets(&table, "")?;
     file.flatten(table, "", &mut entries)?;
@@ -178,27 +143,15 @@ impl FileText<'_> {
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
         let line = self.line(error.span().map_or(0, |span| span.start));
         let message = error.message().trim_end().replace('\n', ", ");
-        ConfigError::Syntax {
-            path: self.path.clone(),
-            line,
-            message,
-        }
+        ConfigError::Syntax { path: self.path.clone(), line, message }
     }
 
     fn line(&self, at: usize) -> usize {
-        self.text
-            .bytes()
-            .take(at)
-            .filter(|byte| *byte == b'\n')
-            .count()
-            + 1
+        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 
     fn origin<T>(&self, name: &Spanned<T>) -> Origin {
-        Origin::File {
-            path: self.path.clone(),
-            line: self.line(name.span().start),
-        }
+        Origin::File { path: self.path.clone(), line: self.line(name.span().start) }
     }
 
     /// Looks for secrets at every depth, before any other message could name a value.
@@ -206,10 +159,7 @@ impl FileText<'_> {
         for (name, value) in table {
             let key = join(prefix, name.get_ref());
             if looks_secret(name.get_ref()) {
-                return Err(ConfigError::SecretKey {
-                    key,
-                    origin: self.origin(name),
-                });
+                return Err(ConfigError::SecretKey { key, origin: self.origin(name) });
             }
             self.refuse_secrets_in(value.get_ref(), &key)?;
         }
@@ -219,9 +169,9 @@ impl FileText<'_> {
     fn refuse_secrets_in(&self, value: &DeValue<'_>, key: &str) -> Result<(), ConfigError> {
         match value {
             DeValue::Table(table) => self.refuse_secrets(table, key),
-            DeValue::Array(values) => values
-                .iter()
-                .try_for_each(|value| self.refuse_secrets_in(value.get_ref(), key)),
+            DeValue::Array(values) => {
+                values.iter().try_for_each(|value| self.refuse_secrets_in(value.get_ref(), key))
+            }
             _ => Ok(()),
         }
     }
@@ -240,11 +190,7 @@ impl FileText<'_> {
                     let value = Value::deserialize(ValueDeserializer::from(value))
                         .map_err(|e| self.syntax(&e))?;
                     if let Err(message) = schema::check_kind(default, &value) {
-                        return Err(ConfigError::Value {
-                            key,
-                            origin,
-                            message,
-                        });
+                        return Err(ConfigError::Value { key, origin, message });
                     }
                     entries.push(Entry { key, value, origin });
                 }
@@ -252,11 +198,7 @@ impl FileText<'_> {
                     DeValue::Table(section) => self.flatten(section, &key, entries)?,
                     _ => {
                         let message = format!("is a section: write `[{key}]` and its keys below");
-                        return Err(ConfigError::Value {
-                            key,
-                            origin,
-                            message,
-                        });
+                        return Err(ConfigError::Value { key, origin, message });
                     }
                 },
                 Place::Unknown => return Err(unknown(key, origin, self.schema)),
@@ -267,11 +209,7 @@ impl FileText<'_> {
 }
 
 fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}.{name}")
-    }
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 #[cfg(test)]
@@ -285,16 +223,11 @@ mod tests {
     #[test]
     fn a_file_becomes_keys_with_lines() {
         let entries = read("scope = \"a\"\n\n[fit]\n# why\nmodel = \"kwh\"\n").unwrap();
-        let shown: Vec<_> = entries
-            .iter()
-            .map(|e| format!("{} = {:?} ({})", e.key, e.value, e.origin))
-            .collect();
+        let shown: Vec<_> =
+            entries.iter().map(|e| format!("{} = {:?} ({})", e.key, e.value, e.origin)).collect();
         assert_eq!(
             shown,
-            [
-                r#"fit.model = String("kwh") (x.toml:5)"#,
-                r#"scope = String("a") (x.toml:1)"#
-            ]
+            [r#"fit.model = String("kwh") (x.toml:5)"#, r#"scope = String("a") (x.toml:1)"#]
         );
     }
 
@@ -310,11 +243,7 @@ mod tests {
             "unknown key `fit.modle` in `x.toml:3`",
             Some("did you mean `fit.model`?"),
         );
-        check(
-            "[ftt]\nmodel = 1",
-            "unknown key `ftt` in `x.toml:1`",
-            Some("did you mean `fit`?"),
-        );
+        check("[ftt]\nmodel = 1", "unknown key `ftt` in `x.toml:1`", Some("did you mean `fit`?"));
         check(
             "[fit]\nworkers = \"2\"",
             "`fit.workers` in `x.toml:2`: must be a whole number, not a text",

@@ -52,32 +52,20 @@ impl Settings {
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let schema = Schema::embedded()?;
         let reader = Reader::new()?;
-        let mut origins: BTreeMap<_, _> = schema
-            .keys()
-            .map(|key| (key.to_owned(), Origin::Default))
-            .collect();
+        let mut origins: BTreeMap<_, _> =
+            schema.keys().map(|key| (key.to_owned(), Origin::Default)).collect();
         let mut entries = Vec::new();
         for layer in layers(sources, &schema)? {
             layer.iter().try_for_each(|entry| reader.check(entry))?;
             origins.extend(layer.iter().map(|e| (e.key.clone(), e.origin.clone())));
             entries.extend(layer);
         }
-        let settings = reader
-            .read(&entries)
-            .map_err(|e| ConfigError::Defaults(plain(&e)))?;
+        let settings = reader.read(&entries).map_err(|e| ConfigError::Defaults(plain(&e)))?;
         validate(&settings).map_err(|problem| {
             let at = |key: &str| Some((key.to_owned(), origins.get(key)?.clone()));
             let given = |(_, origin): &(String, Origin)| *origin != Origin::Default;
-            let origins = problem
-                .keys
-                .into_iter()
-                .filter_map(at)
-                .filter(given)
-                .collect();
-            ConfigError::Invalid {
-                message: problem.message,
-                origins,
-            }
+            let origins = problem.keys.into_iter().filter_map(at).filter(given).collect();
+            ConfigError::Invalid { message: problem.message, origins }
         })?;
         Ok(Loaded {
             hash: hash(&settings)?,
@@ -98,9 +86,7 @@ impl Settings {
         for (name, value) in value.as_object().into_iter().flatten() {
             match value.as_object() {
                 Some(section) => flat.extend(
-                    section
-                        .iter()
-                        .map(|(key, value)| (format!("{name}.{key}"), value.clone())),
+                    section.iter().map(|(key, value)| (format!("{name}.{key}"), value.clone())),
                 ),
                 None => _ = flat.insert(name.clone(), value.clone()),
             }
@@ -136,9 +122,7 @@ impl Reader {
     fn new() -> Result<Self, ConfigError> {
         let defaults = config::File::from_str(DEFAULTS, config::FileFormat::Toml);
         let defaults = config::Config::builder().add_source(defaults).build();
-        Ok(Self {
-            defaults: defaults.map_err(|e| ConfigError::Defaults(e.to_string()))?,
-        })
+        Ok(Self { defaults: defaults.map_err(|e| ConfigError::Defaults(e.to_string()))? })
     }
 
     /// Reads one entry alone on the defaults, so that a mistake is blamed on its origin.
@@ -172,11 +156,7 @@ fn plain(error: &config::ConfigError) -> String {
     match error {
         config::ConfigError::At { error, .. } => plain(error),
         config::ConfigError::Message(message) => message.clone(),
-        config::ConfigError::Type {
-            unexpected,
-            expected,
-            ..
-        } => {
+        config::ConfigError::Type { unexpected, expected, .. } => {
             format!("must be {expected}, not {unexpected}")
         }
         other => other.to_string(),
@@ -189,18 +169,12 @@ fn hash(settings: &Settings) -> Result<String, ConfigError> {
         !key.starts_with("log.") && !key.starts_with("output.") && key != "fit.workers"
     });
     let text = serde_json::to_string(&flat).map_err(|e| ConfigError::Defaults(e.to_string()))?;
-    Ok(Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Variables that look like ours and are read by nobody.
 fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, ConfigError> {
-    let mut known = vec![
-        Environment::ENV.to_owned(),
-        Environment::CONFIG_DIR.to_owned(),
-    ];
+    let mut known = vec![Environment::ENV.to_owned(), Environment::CONFIG_DIR.to_owned()];
     for secret in Secret::ALL {
         known.extend([secret.variable().to_owned(), secret.file_variable()]);
     }
@@ -211,9 +185,7 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
             continue;
         }
         let meant = nearest(name, known.iter().chain(&settings).map(String::as_str));
-        let meant = meant
-            .map(|meant| format!("; did you mean `{meant}`?"))
-            .unwrap_or_default();
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         warnings.push(format!("the variable `{name}` is not read{meant}"));
     }
     let has = |name| environment.get(name).map(|value| value.is_some());
@@ -228,8 +200,6 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
 /// Variables of our tests, and those that Kubernetes sets for a service named `speedfit`.
 fn is_foreign(name: &str) -> bool {
     name.starts_with("SPEEDFIT_TEST_")
-        || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"]
-            .iter()
-            .any(|part| name.contains(part))
+        || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
         || name.ends_with("_PORT")
 }

@@ -42,9 +42,7 @@ impl Schema {
         for (name, value) in table {
             match value {
                 Value::Table(section) => defaults.extend(
-                    section
-                        .into_iter()
-                        .map(|(key, value)| (format!("{name}.{key}"), value)),
+                    section.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)),
                 ),
                 value => _ = defaults.insert(name, value),
             }
@@ -62,17 +60,11 @@ impl Schema {
             return Place::Key(default);
         }
         let is_section = self.sections().any(|section| section == name);
-        if is_section {
-            Place::Section
-        } else {
-            Place::Unknown
-        }
+        if is_section { Place::Section } else { Place::Unknown }
     }
 
     fn sections(&self) -> impl Iterator<Item = &str> {
-        self.keys()
-            .filter_map(|key| key.split_once('.'))
-            .map(|(section, _)| section)
+        self.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section)
     }
 
     /// What an unknown name was probably meant to be: a near key or section, or the key of that
@@ -112,9 +104,7 @@ pub(super) fn check_kind(default: &Value, value: &Value) -> Result<(), String> {
             Err(format!("must not be negative, as {n} is"))
         }
         (Value::Array(defaults), Value::Array(values)) => match defaults.first() {
-            Some(default) => values
-                .iter()
-                .try_for_each(|value| check_kind(default, value)),
+            Some(default) => values.iter().try_for_each(|value| check_kind(default, value)),
             None => Ok(()),
         },
         _ if default.same_type(value) => Ok(()),
@@ -150,15 +140,10 @@ fn parse_list(default: Option<&Value>, text: &str) -> Result<Value, String> {
     if text.starts_with('[') {
         let mut table: toml::Table = toml::from_str(&format!("list = {text}"))
             .map_err(|e| format!("cannot be read as a list: {}", e.message()))?;
-        return table
-            .remove("list")
-            .ok_or_else(|| "must be a list".to_owned());
+        return table.remove("list").ok_or_else(|| "must be a list".to_owned());
     }
     let text_default = Value::String(String::new());
-    let parts = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let values = parts.map(|part| parse(default.unwrap_or(&text_default), part));
     values.collect::<Result<_, _>>().map(Value::Array)
 }
@@ -169,9 +154,7 @@ mod tests {
 
     fn read(key: &str, text: &str) -> Result<String, String> {
         let schema = Schema::embedded().unwrap();
-        let Place::Key(default) = schema.place(key) else {
-            panic!("no key `{key}`")
-        };
+        let Place::Key(default) = schema.place(key) else { panic!("no key `{key}`") };
         let value = parse(default, text)?;
         check_kind(default, &value)?;
         Ok(format!("{value:?}"))
@@ -188,27 +171,11 @@ mod tests {
         check("fit.max_iterations", " 50 ", "Integer(50)");
         check("accept.min_time_s", "7", "Float(7.0)");
         check("groups.by_priority", "Yes", "Boolean(true)");
-        check(
-            "accept.known_regions",
-            "A, B c",
-            r#"Array([String("A"), String("B c")])"#,
-        );
-        check(
-            "accept.known_regions",
-            r#"["A, B"]"#,
-            r#"Array([String("A, B")])"#,
-        );
+        check("accept.known_regions", "A, B c", r#"Array([String("A"), String("B c")])"#);
+        check("accept.known_regions", r#"["A, B"]"#, r#"Array([String("A, B")])"#);
         check("accept.known_regions", "", "Array([])");
-        check(
-            "judge.reference_distances_km",
-            "2, 5.5",
-            "Array([Float(2.0), Float(5.5)])",
-        );
-        check(
-            "judge.reference_distances_km",
-            "[2, 5.5]",
-            "Array([Integer(2), Float(5.5)])",
-        );
+        check("judge.reference_distances_km", "2, 5.5", "Array([Float(2.0), Float(5.5)])");
+        check("judge.reference_distances_km", "[2, 5.5]", "Array([Integer(2), Float(5.5)])");
     }
 
     #[test]
@@ -216,28 +183,12 @@ mod tests {
         let check = |key: &str, text: &str, expected: &str| {
             assert_eq!(read(key, text).unwrap_err(), expected, "{key}={text}");
         };
-        check(
-            "fit.max_iterations",
-            "2.5",
-            "must be a whole number, not `2.5`",
-        );
+        check("fit.max_iterations", "2.5", "must be a whole number, not `2.5`");
         check("fit.max_iterations", "", "must be a whole number, not ``");
         check("accept.min_time_s", "inf", "must be a number, not `inf`");
-        check(
-            "groups.by_priority",
-            "ja",
-            "must be true or false, not `ja`",
-        );
-        check(
-            "judge.reference_distances_km",
-            "2,x",
-            "must be a number, not `x`",
-        );
-        check(
-            "judge.reference_distances_km",
-            r#"["2"]"#,
-            "must be a number, not a text",
-        );
+        check("groups.by_priority", "ja", "must be true or false, not `ja`");
+        check("judge.reference_distances_km", "2,x", "must be a number, not `x`");
+        check("judge.reference_distances_km", r#"["2"]"#, "must be a number, not a text");
         let float = Value::Float(1.0);
         assert!(check_kind(&float, &Value::Float(f64::NAN)).is_err());
         assert!(check_kind(&float, &Value::Integer(1)).is_ok());

@@ -120,15 +120,9 @@ impl Secrets {
 }
 
 fn read(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
-    let fail = |source| ConfigError::SecretFile {
-        variable,
-        path: path.to_owned(),
-        source,
-    };
+    let fail = |source| ConfigError::SecretFile { variable, path: path.to_owned(), source };
     let mut text = std::fs::read_to_string(path).map_err(fail)?;
-    let end = text
-        .strip_suffix('\n')
-        .map(|t| t.strip_suffix('\r').unwrap_or(t).len());
+    let end = text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).len());
     text.truncate(end.unwrap_or(text.len()));
     Ok(SecretString::from(text))
 }
@@ -163,11 +157,8 @@ pub(super) fn variables_for(key: &str) -> String {
         Secret::StoreToken => is_token && key.contains("store"),
         Secret::ApiTokens => is_token && !key.contains("source") && !key.contains("store"),
     };
-    let names: Vec<_> = Secret::ALL
-        .iter()
-        .filter(|s| fits(s))
-        .map(|s| format!("`{}`", s.variable()))
-        .collect();
+    let names: Vec<_> =
+        Secret::ALL.iter().filter(|s| fits(s)).map(|s| format!("`{}`", s.variable())).collect();
     names.join(" or ")
 }
 
@@ -198,20 +189,14 @@ mod tests {
         check(" a b \r\n", " a b ");
         check("a\n\n", "a\n");
         let secrets = load(&[("SPEEDFIT_STORE_TOKEN", "x"), ("SPEEDFIT_API_TOKENS", "")]).unwrap();
-        assert_eq!(
-            secrets.get(Secret::StoreToken).unwrap().expose_secret(),
-            "x"
-        );
+        assert_eq!(secrets.get(Secret::StoreToken).unwrap().expose_secret(), "x");
         assert!(secrets.get(Secret::ApiTokens).is_none());
         assert!(!format!("{secrets:?}").contains("\"x\""));
     }
 
     #[test]
     fn mistakes_name_the_variable() {
-        let both = [
-            ("SPEEDFIT_STORE_TOKEN", "x"),
-            ("SPEEDFIT_STORE_TOKEN_FILE", "y"),
-        ];
+        let both = [("SPEEDFIT_STORE_TOKEN", "x"), ("SPEEDFIT_STORE_TOKEN_FILE", "y")];
         assert_eq!(
             load(&both).unwrap_err().to_string(),
             "both `SPEEDFIT_STORE_TOKEN` and `SPEEDFIT_STORE_TOKEN_FILE` are set"
@@ -230,10 +215,7 @@ mod tests {
             assert_eq!(variables_for(key), expected, "{key}");
         };
         check("store.password", "`SPEEDFIT_STORE_PASSWORD`");
-        check(
-            "password",
-            "`SPEEDFIT_SOURCE_PASSWORD` or `SPEEDFIT_STORE_PASSWORD`",
-        );
+        check("password", "`SPEEDFIT_SOURCE_PASSWORD` or `SPEEDFIT_STORE_PASSWORD`");
         check("source.access_token", "`SPEEDFIT_SOURCE_TOKEN`");
         check("http.Api-Key", "`SPEEDFIT_API_TOKENS`");
     }

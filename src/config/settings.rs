@@ -10,20 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Limits, Splits, WeekBands, Window};
 
-use super::values::{
-    BandSetting, Delimiter, DistanceUnit, FileFormat, LogFormat, LogLevel, ModelName, Moment,
-    RepeatedIds, SourceKind, StoreKind, TimeUnit,
+use super::choices::{
+    DistanceUnit, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
 };
+use super::values::{BandSetting, Delimiter, LogLevel, ModelName, Moment};
 
 /// Models that `fit.model` may name.
-pub const MODELS: &[&str] = &[
-    "constant",
-    "linear",
-    "power",
-    "sqrt",
-    "kwh",
-    "kwh_intercept",
-];
+pub const MODELS: &[&str] = &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
 
 /// Declares a section: a struct that is read whole and refuses unknown keys.
 macro_rules! section {
@@ -238,18 +231,10 @@ impl Settings {
     pub fn window(&self, now: Timestamp) -> Result<Window, jiff::Error> {
         let WindowSettings { from, to, days } = &self.window;
         if *days > 0 {
-            let from = now
-                .to_zoned(self.time_zone.clone())
-                .checked_sub(i64::from(*days).days())?;
-            return Ok(Window {
-                from: Some(from.timestamp()),
-                to: Some(now),
-            });
+            let from = now.to_zoned(self.time_zone.clone()).checked_sub(i64::from(*days).days())?;
+            return Ok(Window { from: Some(from.timestamp()), to: Some(now) });
         }
-        Ok(Window {
-            from: from.resolve(&self.time_zone)?,
-            to: to.resolve(&self.time_zone)?,
-        })
+        Ok(Window { from: from.resolve(&self.time_zone)?, to: to.resolve(&self.time_zone)? })
     }
 
     /// What records must satisfy, for a run with this window.
@@ -313,8 +298,6 @@ impl Columns {
     /// a column must be there, while an optional one of the contract may be missing.
     pub fn user_set(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let named = self.names().into_iter().zip(Self::CONTRACT);
-        named
-            .filter(|((_, column), contract)| column != contract)
-            .map(|(named, _)| named)
+        named.filter(|((_, column), contract)| column != contract).map(|(named, _)| named)
     }
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::WeekBands;
 
+use super::choices::SourceKind;
 use super::settings::Settings;
-use super::values::SourceKind;
 
 /// What is wrong, and the keys concerned.
 #[derive(Debug, PartialEq)]
@@ -17,14 +17,7 @@ pub(super) struct Problem {
 type Check = Result<(), Problem>;
 
 fn ensure(holds: bool, keys: &[&'static str], message: impl FnOnce() -> String) -> Check {
-    if holds {
-        Ok(())
-    } else {
-        Err(Problem {
-            message: message(),
-            keys: keys.to_vec(),
-        })
-    }
+    if holds { Ok(()) } else { Err(Problem { message: message(), keys: keys.to_vec() }) }
 }
 
 /// Characters of a scope's name at the most: it is a column in the store.
@@ -54,10 +47,7 @@ fn names(settings: &Settings) -> Check {
     ensure(scope_is_fit, &["scope"], || {
         format!("`scope` must be a name of 1 to {MAX_SCOPE_CHARS} characters")
     })?;
-    filled(
-        !settings.embedded.path.as_os_str().is_empty(),
-        "embedded.path",
-    )?;
+    filled(!settings.embedded.path.as_os_str().is_empty(), "embedded.path")?;
     let has_file = !settings.file.path.as_os_str().is_empty();
     ensure(
         has_file || settings.source.kind != SourceKind::File,
@@ -88,16 +78,11 @@ fn columns(settings: &Settings) -> Check {
 fn window(settings: &Settings) -> Check {
     let window = &settings.window;
     let has_ends = !window.from.is_open() || !window.to.is_open();
-    ensure(
-        window.days == 0 || !has_ends,
-        &["window.days", "window.from", "window.to"],
-        || "`window.days` and `window.from` or `window.to` exclude each other".to_owned(),
-    )?;
+    ensure(window.days == 0 || !has_ends, &["window.days", "window.from", "window.to"], || {
+        "`window.days` and `window.from` or `window.to` exclude each other".to_owned()
+    })?;
     ensure(window.days <= MAX_WINDOW_DAYS, &["window.days"], || {
-        format!(
-            "`window.days` must be at most {MAX_WINDOW_DAYS}, not {}",
-            window.days
-        )
+        format!("`window.days` must be at most {MAX_WINDOW_DAYS}, not {}", window.days)
     })?;
     let ends = &["window.from", "window.to"];
     match settings.window(Timestamp::UNIX_EPOCH) {
@@ -107,9 +92,7 @@ fn window(settings: &Settings) -> Check {
                 window.to, window.from
             )
         }),
-        Err(error) => ensure(false, ends, || {
-            format!("`window` leaves the calendar: {error}")
-        }),
+        Err(error) => ensure(false, ends, || format!("`window` leaves the calendar: {error}")),
     }
 }
 
@@ -121,15 +104,10 @@ fn accept(settings: &Settings) -> Check {
         (accept.min_speed_kmh, accept.max_speed_kmh),
     );
     range(["accept.min_time_s", "accept.max_time_s"], time)?;
-    range(
-        ["accept.min_distance_km", "accept.max_distance_km"],
-        distance,
-    )?;
+    range(["accept.min_distance_km", "accept.max_distance_km"], distance)?;
     range(["accept.min_speed_kmh", "accept.max_speed_kmh"], speed)?;
-    let named = accept
-        .known_regions
-        .iter()
-        .all(|region| !region.is_empty() && region.trim() == region);
+    let named =
+        accept.known_regions.iter().all(|region| !region.is_empty() && region.trim() == region);
     ensure(named, &["accept.known_regions"], || {
         "`accept.known_regions` holds an empty name or one with blanks around it".to_owned()
     })
@@ -138,68 +116,35 @@ fn accept(settings: &Settings) -> Check {
 /// `0 <= min < max`.
 fn range(keys: [&'static str; 2], (min, max): (f64, f64)) -> Check {
     let [min_key, max_key] = keys;
-    ensure(min >= 0.0, &[min_key], || {
-        format!("`{min_key}` must not be negative, as {min} is")
-    })?;
-    ensure(min < max, &keys, || {
-        format!("`{min_key}` ({min}) must be below `{max_key}` ({max})")
-    })
+    ensure(min >= 0.0, &[min_key], || format!("`{min_key}` must not be negative, as {min} is"))?;
+    ensure(min < max, &keys, || format!("`{min_key}` ({min}) must be below `{max_key}` ({max})"))
 }
 
 fn groups(settings: &Settings) -> Check {
     let keys = &["groups.bands"];
-    let names: Vec<_> = settings
-        .groups
-        .bands
-        .iter()
-        .map(|b| b.band().name.as_str())
-        .collect();
+    let names: Vec<_> = settings.groups.bands.iter().map(|b| b.band().name.as_str()).collect();
     ensure(!names.contains(&WeekBands::OTHER), keys, || {
-        format!(
-            "`groups.bands` names a band `{}`, which is the rest of the week",
-            WeekBands::OTHER
-        )
+        format!("`groups.bands` names a band `{}`, which is the rest of the week", WeekBands::OTHER)
     })?;
-    match names
-        .iter()
-        .enumerate()
-        .find(|(nth, name)| names[..*nth].contains(name))
-    {
-        Some((_, name)) => ensure(false, keys, || {
-            format!("`groups.bands` names the band `{name}` twice")
-        }),
+    match names.iter().enumerate().find(|(nth, name)| names[..*nth].contains(name)) {
+        Some((_, name)) => {
+            ensure(false, keys, || format!("`groups.bands` names the band `{name}` twice"))
+        }
         None => Ok(()),
     }
 }
 
 fn fit(settings: &Settings) -> Check {
     let fit = &settings.fit;
-    ensure(
-        (1..=MAX_ITERATIONS).contains(&fit.max_iterations),
-        &["fit.max_iterations"],
-        || {
-            format!(
-                "`fit.max_iterations` must be 1 to {MAX_ITERATIONS}, not {}",
-                fit.max_iterations
-            )
-        },
-    )?;
-    ensure(fit.workers <= MAX_WORKERS, &["fit.workers"], || {
-        format!(
-            "`fit.workers` must be at most {MAX_WORKERS}, not {}",
-            fit.workers
-        )
+    ensure((1..=MAX_ITERATIONS).contains(&fit.max_iterations), &["fit.max_iterations"], || {
+        format!("`fit.max_iterations` must be 1 to {MAX_ITERATIONS}, not {}", fit.max_iterations)
     })?;
-    ensure(
-        fit.confidence > 0.0 && fit.confidence < 1.0,
-        &["fit.confidence"],
-        || {
-            format!(
-                "`fit.confidence` must be between 0 and 1, not {}",
-                fit.confidence
-            )
-        },
-    )
+    ensure(fit.workers <= MAX_WORKERS, &["fit.workers"], || {
+        format!("`fit.workers` must be at most {MAX_WORKERS}, not {}", fit.workers)
+    })?;
+    ensure(fit.confidence > 0.0 && fit.confidence < 1.0, &["fit.confidence"], || {
+        format!("`fit.confidence` must be between 0 and 1, not {}", fit.confidence)
+    })
 }
 
 fn judge(settings: &Settings) -> Check {
@@ -208,29 +153,15 @@ fn judge(settings: &Settings) -> Check {
         ["judge.min_cruise_speed_kmh", "judge.max_cruise_speed_kmh"],
         (judge.min_cruise_speed_kmh, judge.max_cruise_speed_kmh),
     )?;
-    ensure(
-        judge.max_time_change > 0.0,
-        &["judge.max_time_change"],
-        || {
-            format!(
-                "`judge.max_time_change` must be above 0, not {}",
-                judge.max_time_change
-            )
-        },
-    )?;
+    ensure(judge.max_time_change > 0.0, &["judge.max_time_change"], || {
+        format!("`judge.max_time_change` must be above 0, not {}", judge.max_time_change)
+    })?;
     let distances = &judge.reference_distances_km;
     let plausible = !distances.is_empty() && distances.iter().all(|d| d.is_finite() && *d > 0.0);
     ensure(plausible, &["judge.reference_distances_km"], || {
         "`judge.reference_distances_km` must hold at least one distance, all above 0".to_owned()
     })?;
-    ensure(
-        (0.0..=1.0).contains(&judge.min_share_published),
-        &["judge.min_share_published"],
-        || {
-            format!(
-                "`judge.min_share_published` must be 0 to 1, not {}",
-                judge.min_share_published
-            )
-        },
-    )
+    ensure((0.0..=1.0).contains(&judge.min_share_published), &["judge.min_share_published"], || {
+        format!("`judge.min_share_published` must be 0 to 1, not {}", judge.min_share_published)
+    })
 }

@@ -37,10 +37,7 @@ impl Layers {
     /// The error's text, the folder's own name taken out.
     fn error(&self) -> String {
         let error = self.load().unwrap_err();
-        let hint = error
-            .hint()
-            .map(|hint| format!("\nhint: {hint}"))
-            .unwrap_or_default();
+        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         format!("{error}{hint}").replace(&format!("{}/", self.dir.path().display()), "")
     }
 }
@@ -55,12 +52,7 @@ fn with(variable: &str, value: &str) -> Result<Loaded, ConfigError> {
 
 #[test]
 fn every_key_stands_in_the_default_file_with_a_comment() {
-    let typed: Vec<_> = defaults()
-        .settings
-        .to_flat_json()
-        .unwrap()
-        .into_keys()
-        .collect();
+    let typed: Vec<_> = defaults().settings.to_flat_json().unwrap().into_keys().collect();
     let schema = Schema::embedded().unwrap();
     assert_eq!(schema.keys().collect::<Vec<_>>(), typed);
 
@@ -70,10 +62,7 @@ fn every_key_stands_in_the_default_file_with_a_comment() {
     let mut n_keys = 0;
     for (nth, line) in keys {
         n_keys += 1;
-        assert!(
-            nth > 0 && lines[nth - 1].starts_with("# "),
-            "no comment above `{line}`"
-        );
+        assert!(nth > 0 && lines[nth - 1].starts_with("# "), "no comment above `{line}`");
     }
     assert_eq!(n_keys, typed.len());
 }
@@ -89,10 +78,7 @@ fn the_other_settings_files_are_valid() {
         };
         let loaded = Settings::load(&sources).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        assert!(
-            loaded.origins.values().any(|o| o.to_string().contains(env)),
-            "{env}"
-        );
+        assert!(loaded.origins.values().any(|o| o.to_string().contains(env)), "{env}");
     }
 }
 
@@ -108,10 +94,7 @@ fn later_layers_win() {
         "scope = \"1\"\n[fit]\nmodel = \"linear\"\nworkers = 1\nmax_iterations = 1\n\
          confidence = 0.9\n",
     );
-    let extra = layers.file(
-        "x.toml",
-        "[fit]\nworkers = 2\nmax_iterations = 2\nmodel = \"sqrt\"\n",
-    );
+    let extra = layers.file("x.toml", "[fit]\nworkers = 2\nmax_iterations = 2\nmodel = \"sqrt\"\n");
     layers.sources.file = Some(extra);
     layers.sources.overrides = vec![
         Override::new("--set", "fit.max_iterations", "4"),
@@ -119,11 +102,7 @@ fn later_layers_win() {
     ];
     let loaded = layers.load().unwrap();
     let check = |key: &str, value: &str, origin: &str| {
-        assert_eq!(
-            loaded.settings.to_flat_json().unwrap()[key].to_string(),
-            value,
-            "{key}"
-        );
+        assert_eq!(loaded.settings.to_flat_json().unwrap()[key].to_string(), value, "{key}");
         let shown = loaded.origins[key].to_string();
         assert!(shown.ends_with(origin), "{key}: {shown}");
     };
@@ -174,11 +153,7 @@ fn mistakes_are_blamed_on_their_place() {
         "`groups.bands` in `city.toml:2`: unknown field `day`, expected one of `name`, `days`, \
          `hours`",
     );
-    check(
-        &[city],
-        "scope = \"a",
-        "city.toml:1: invalid basic string, expected `\"`",
-    );
+    check(&[city], "scope = \"a", "city.toml:1: invalid basic string, expected `\"`");
     check(
         &[("SPEEDFIT__FIT__MODLE", "kwh")],
         "",
@@ -214,18 +189,12 @@ fn values_must_go_together() {
         "`file.path` is empty, while `source.kind` is `file` (source.kind: SPEEDFIT__SOURCE__KIND)",
     );
     check(
-        &[
-            ("SPEEDFIT__WINDOW__DAYS", "30"),
-            ("SPEEDFIT__WINDOW__TO", "2026-01-01"),
-        ],
+        &[("SPEEDFIT__WINDOW__DAYS", "30"), ("SPEEDFIT__WINDOW__TO", "2026-01-01")],
         "`window.days` and `window.from` or `window.to` exclude each other (window.days: \
          SPEEDFIT__WINDOW__DAYS, window.to: SPEEDFIT__WINDOW__TO)",
     );
     check(
-        &[
-            ("SPEEDFIT__WINDOW__FROM", "2026-01-02"),
-            ("SPEEDFIT__WINDOW__TO", "2026-01-02"),
-        ],
+        &[("SPEEDFIT__WINDOW__FROM", "2026-01-02"), ("SPEEDFIT__WINDOW__TO", "2026-01-02")],
         "`window.to` (2026-01-02) must be later than `window.from` (2026-01-02) (window.from: \
          SPEEDFIT__WINDOW__FROM, window.to: SPEEDFIT__WINDOW__TO)",
     );
@@ -238,10 +207,7 @@ fn values_must_go_together() {
         ("WINDOW__FROM", "9999-12-31T23:59:59.999999999"),
         ("ACCEPT__MIN_SPEED_KMH", "-1"),
         ("ACCEPT__KNOWN_REGIONS", "[\" a\"]"),
-        (
-            "GROUPS__BANDS",
-            "[{ name = \"other\", days = \"mon\", hours = \"0-24\" }]",
-        ),
+        ("GROUPS__BANDS", "[{ name = \"other\", days = \"mon\", hours = \"0-24\" }]"),
         ("FIT__MAX_ITERATIONS", "0"),
         ("FIT__WORKERS", "5000"),
         ("FIT__CONFIDENCE", "1"),
@@ -250,10 +216,7 @@ fn values_must_go_together() {
         ("JUDGE__MIN_SHARE_PUBLISHED", "1.1"),
     ] {
         let error = with(&format!("SPEEDFIT__{key}"), value).unwrap_err();
-        assert!(
-            matches!(error, ConfigError::Invalid { .. }),
-            "{key}: {error:?}"
-        );
+        assert!(matches!(error, ConfigError::Invalid { .. }), "{key}: {error:?}");
         assert!(error.to_string().contains(key), "{error}");
     }
 }
@@ -283,11 +246,7 @@ fn the_folder_comes_from_its_variable() {
     let path = dir.path().to_str().unwrap();
     let variables = [("SPEEDFIT_ENV", "a"), ("SPEEDFIT_CONFIG_DIR", path)];
     let environment = Environment::from_iter(variables);
-    let loaded = Settings::load(&Sources {
-        environment,
-        ..Sources::default()
-    })
-    .unwrap();
+    let loaded = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
     assert_eq!(loaded.settings.scope, "from a");
 }
 
@@ -296,11 +255,7 @@ fn the_hash_tells_what_influences_results() {
     let hash = |variable: &str, value: &str| with(variable, value).unwrap().hash;
     let base = defaults().hash;
     assert_eq!(base.len(), 64);
-    assert_eq!(
-        hash("SPEEDFIT__ACCEPT__MIN_TIME_S", "10"),
-        base,
-        "the value is the default"
-    );
+    assert_eq!(hash("SPEEDFIT__ACCEPT__MIN_TIME_S", "10"), base, "the value is the default");
     for (variable, value) in [
         ("SPEEDFIT__LOG__LEVEL", "debug"),
         ("SPEEDFIT__OUTPUT__DIR", "elsewhere"),
@@ -312,10 +267,7 @@ fn the_hash_tells_what_influences_results() {
     for (variable, value) in [
         ("SPEEDFIT__FIT__MODEL", "power"),
         ("SPEEDFIT__ACCEPT__MIN_TIME_S", "10.5"),
-        (
-            "SPEEDFIT__GROUPS__BANDS",
-            "[{ name = \"a\", days = \"mon\", hours = \"0-24\" }]",
-        ),
+        ("SPEEDFIT__GROUPS__BANDS", "[{ name = \"a\", days = \"mon\", hours = \"0-24\" }]"),
     ] {
         assert_ne!(hash(variable, value), base, "{variable}");
     }
@@ -349,10 +301,7 @@ fn unread_variables_are_mentioned() {
 fn the_window_follows_the_calendar_of_the_zone() {
     let window = |variables: &[(&str, &str)]| {
         let settings = Layers::new(variables).load().unwrap().settings;
-        settings
-            .window("2026-04-01T03:00:00Z".parse().unwrap())
-            .unwrap()
-            .to_string()
+        settings.window("2026-04-01T03:00:00Z".parse().unwrap()).unwrap().to_string()
     };
     let london = ("SPEEDFIT__TIME_ZONE", "Europe/London");
     assert_eq!(window(&[]), "all time");
