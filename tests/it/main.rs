@@ -1,3 +1,4 @@
 //! One integration binary, a module per topic.
 
+mod cli_shell;
 mod config;
