@@ -1,1 +1,111 @@
-//! cli
+//! The command line: flags in, an exit code out. Data goes to stdout, everything else to stderr.
+//!
+//! A command is a file with `Options` (its clap arguments; their doc comment is its help) and an
+//! `async fn run(Options, &Context) -> anyhow::Result<Exit>`, a `mod` line and a line in
+//! `commands!`. Knows no adapter: what commands need of the world they get from `bootstrap`.
+
+pub mod context;
+pub mod error;
+pub mod exit;
+pub mod progress;
+pub mod table;
+
+mod completions;
+mod events;
+mod show_config;
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::LazyLock;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+pub use context::{Context, GlobalOptions};
+pub use error::{Failure, Hinted};
+pub use exit::Exit;
+
+use crate::config::Environment;
+
+/// Declares the commands, in the order of the help, and hands each to its module.
+macro_rules! commands {
+    ($($variant:ident($module:ident),)+) => {
+        #[derive(Debug, Subcommand)]
+        enum Command { $($variant($module::Options),)+ }
+
+        impl Command {
+            async fn run(self, context: &Context) -> anyhow::Result<Exit> {
+                match self { $(Self::$variant(options) => $module::run(options, context).await,)+ }
+            }
+        }
+    };
+}
+
+commands! {
+    ShowConfig(show_config),
+    Completions(completions),
+}
+
+/// Fits travel-speed parameters per region from incident records, and publishes them safely.
+#[derive(Debug, Parser)]
+#[command(name = "speedfit", version = version(), arg_required_else_help = true)]
+#[command(after_help = "Exit codes: docs/exit-codes.md. Settings: docs/settings.md.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    globals: GlobalOptions,
+}
+
+/// Version of this program; with the revision where the build was told one in `SPEEDFIT_REVISION`.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        match option_env!("SPEEDFIT_REVISION") {
+            None | Some("") => version.to_owned(),
+            Some(revision) => format!("{version} ({revision})"),
+        }
+    });
+    &VERSION
+}
+
+/// Runs one command; `args` starts with the program's name. Prints errors itself.
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(answer) => return answer_usage(&answer),
+    };
+    let context = Context::new(cli.globals, environment);
+    execute(cli.command, &context).unwrap_or_else(|error| {
+        // Where stderr is gone, the exit code still tells.
+        _ = error::print(&error, io::stderr());
+        Exit::of(&error)
+    })
+}
+
+/// Prints help, version or what is wrong with the command line.
+fn answer_usage(answer: &clap::Error) -> Exit {
+    let exit = if answer.use_stderr() { Exit::Usage } else { Exit::Done };
+    match context::ignore_broken_pipe(answer.print()) {
+        Ok(()) => exit,
+        Err(_) => Exit::Unexpected,
+    }
+}
+
+fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime =
+        builder.enable_all().build().context("cannot start the threads of the program")?;
+    runtime.block_on(command.run(context))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -5,6 +5,7 @@
 //! defaults, so that a mistake is blamed on its file and line, its variable or its flag. Knows
 //! nothing of sources, stores or fitting: it hands typed values to `bootstrap`.
 
+mod choices;
 mod environment;
 mod error;
 mod layer;
@@ -17,6 +18,9 @@ mod settings;
 mod validate;
 mod values;
 
+pub use choices::{
+    DistanceUnit, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
+};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use layer::Override;
@@ -28,7 +32,4 @@ pub use settings::{
     Accept, Columns, Embedded, File, Fit, Groups, Judge, Log, MODELS, Output, Settings, Source,
     Store, WindowSettings,
 };
-pub use values::{
-    BandSetting, Delimiter, DistanceUnit, FileFormat, LogFormat, LogLevel, ModelName, Moment,
-    RepeatedIds, SourceKind, StoreKind, TimeUnit,
-};
+pub use values::{BandSetting, Delimiter, LogLevel, ModelName, Moment};

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Limits, Splits, WeekBands, Window};
 
-use super::values::{
-    BandSetting, Delimiter, DistanceUnit, FileFormat, LogFormat, LogLevel, ModelName, Moment,
-    RepeatedIds, SourceKind, StoreKind, TimeUnit,
+use super::choices::{
+    DistanceUnit, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
 };
+use super::values::{BandSetting, Delimiter, LogLevel, ModelName, Moment};
 
 /// Models that `fit.model` may name.
 pub const MODELS: &[&str] = &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::WeekBands;
 
+use super::choices::SourceKind;
 use super::settings::Settings;
-use super::values::SourceKind;
 
 /// What is wrong, and the keys concerned.
 #[derive(Debug, PartialEq)]

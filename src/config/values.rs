@@ -1,4 +1,4 @@
-//! Types of single settings, each read from a text and refusing what it cannot be.
+//! Types of settings that are read from a text of some form, and refuse what is not of it.
 
 use std::fmt;
 
@@ -10,154 +10,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::Band;
 
+use super::choices::not_among;
 use super::settings::MODELS;
-
-/// Declares an enum that is read from one of a few texts, and says which where it is not.
-macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "&'static str")]
-        pub enum $name { $($(#[$vmeta])* $variant,)+ }
-
-        impl $name {
-            /// The value in settings.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from(text: String) -> Result<Self, String> {
-                match text.as_str() {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(not_among(&text, &[$($text),+])),
-                }
-            }
-        }
-
-        impl From<$name> for &'static str {
-            fn from(value: $name) -> Self {
-                value.as_str()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
-
-fn not_among(text: &str, allowed: &[&str]) -> String {
-    let allowed: Vec<_> = allowed.iter().map(|value| format!("`{value}`")).collect();
-    format!("`{text}` is not one of {}", allowed.join(", "))
-}
-
-choices! {
-    /// Where records come from.
-    SourceKind {
-        /// The embedded database.
-        Embedded = "embedded",
-        /// A file.
-        File = "file",
-    }
-}
-
-choices! {
-    /// Where runs and parameters are kept.
-    StoreKind {
-        /// The embedded database.
-        Embedded = "embedded",
-    }
-}
-
-choices! {
-    /// Format of a file with records.
-    FileFormat {
-        /// Told by the file's name.
-        Auto = "auto",
-        /// CSV.
-        Csv = "csv",
-        /// Parquet.
-        Parquet = "parquet",
-    }
-}
-
-choices! {
-    /// Unit of the distance column.
-    DistanceUnit {
-        /// Kilometres.
-        Kilometre = "km",
-        /// Metres.
-        Metre = "m",
-        /// International miles.
-        Mile = "mi",
-    }
-}
-
-choices! {
-    /// Unit of the travel-time column.
-    TimeUnit {
-        /// Seconds.
-        Second = "s",
-        /// Minutes.
-        Minute = "min",
-        /// Hours.
-        Hour = "h",
-    }
-}
-
-choices! {
-    /// What becomes of a record whose id was there before.
-    RepeatedIds {
-        /// It is taken: several vehicles answer one incident.
-        Keep = "keep",
-        /// It is refused.
-        Refuse = "refuse",
-    }
-}
-
-choices! {
-    /// Form of the log.
-    LogFormat {
-        /// Human on a terminal, JSON otherwise.
-        Auto = "auto",
-        /// Lines for people.
-        Human = "human",
-        /// One JSON object per line.
-        Json = "json",
-    }
-}
-
-impl DistanceUnit {
-    /// Kilometres in one unit.
-    #[must_use]
-    pub fn km(self) -> f64 {
-        match self {
-            Self::Kilometre => 1.0,
-            Self::Metre => 1e-3,
-            // International yard and pound agreement, 1959.
-            Self::Mile => 1.609_344,
-        }
-    }
-}
-
-impl TimeUnit {
-    /// Seconds in one unit.
-    #[must_use]
-    pub fn s(self) -> f64 {
-        match self {
-            Self::Second => 1.0,
-            Self::Minute => 60.0,
-            Self::Hour => 3600.0,
-        }
-    }
-}
 
 /// Reads and writes a time zone by its name in the IANA database.
 pub(super) mod zone {
@@ -408,7 +262,6 @@ mod tests {
         fn check<T: TryFrom<String, Error = String> + fmt::Debug>(text: &str, expected: &str) {
             assert_eq!(T::try_from(text.to_owned()).unwrap_err(), expected);
         }
-        check::<SourceKind>("fil", "`fil` is not one of `embedded`, `file`");
         check::<Delimiter>(";;", "`;;` is not one ASCII character or `tab`");
         check::<Delimiter>("é", "`é` is not one ASCII character or `tab`");
         check::<LogLevel>(

@@ -1,0 +1,170 @@
+//! What every command gets: the global flags, the environment, stdout and the terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::MultiProgress;
+use serde::Serialize;
+
+use super::progress::{BesideBar, Progress, ProgressMode};
+use crate::config::{ConfigError, Environment, Loaded, Override, Settings, Sources};
+use crate::telemetry;
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalOptions {
+    /// Settings file, above the one that SPEEDFIT_ENV names.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// One setting, above everything else; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+
+    /// Name of the job: the setting `scope`.
+    #[arg(long, value_name = "NAME", global = true)]
+    scope: Option<String>,
+
+    /// Print one JSON document instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// How progress is told on stderr.
+    #[arg(long, value_name = "MODE", global = true, value_enum, default_value_t)]
+    progress: ProgressMode,
+
+    /// What is logged: the setting `log.level`.
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+
+    /// Log errors only and tell no progress.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("there is no `=` between key and value")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl GlobalOptions {
+    /// The settings that these flags give, the more general flag first.
+    fn overrides(&self) -> Vec<Override> {
+        let mut overrides = Vec::new();
+        if self.quiet {
+            overrides.push(Override::new("--quiet", "log.level", "error"));
+        }
+        overrides.extend(self.set.iter().map(|(key, value)| Override::new("--set", key, value)));
+        if let Some(scope) = &self.scope {
+            overrides.push(Override::new("--scope", "scope", scope));
+        }
+        if let Some(level) = &self.log_level {
+            overrides.push(Override::new("--log-level", "log.level", level));
+        }
+        overrides
+    }
+}
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context {
+    globals: GlobalOptions,
+    environment: Environment,
+    bars: MultiProgress,
+}
+
+impl Context {
+    pub(super) fn new(globals: GlobalOptions, environment: Environment) -> Self {
+        Self { globals, environment, bars: MultiProgress::new() }
+    }
+
+    /// Reads the settings, `flags` of the command above everything else, and sets the log up.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
+        let mut overrides = self.globals.overrides();
+        overrides.extend(flags);
+        let loaded = Settings::load(&Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides,
+        })?;
+        self.start_log(&loaded)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded)
+    }
+
+    fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+        let log = &loaded.settings.log;
+        let is_terminal = io::stderr().is_terminal();
+        let bars = self.bars.clone();
+        let writer = move || BesideBar(bars.clone());
+        telemetry::init(log.level.as_str(), log.format, is_terminal, writer).map_err(|error| {
+            let key = "log.level".to_owned();
+            let origin = loaded.origins.get(&key).cloned();
+            let origin = origin.unwrap_or(crate::config::Origin::Default);
+            ConfigError::Value { key, origin, message: error.to_string() }
+        })
+    }
+
+    /// The environment, for who asks for a run and the like.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Whether stdout is to be one JSON document.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.globals.json
+    }
+
+    /// Columns of the terminal; `None` where stdout is none.
+    #[must_use]
+    pub fn width(&self) -> Option<u16> {
+        // The table library asks the terminal, and knows when stdout is none.
+        comfy_table::Table::new().width()
+    }
+
+    /// A teller of progress on stderr.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let mode = if self.globals.quiet { ProgressMode::None } else { self.globals.progress };
+        Progress::new(mode, io::stderr().is_terminal(), &self.bars)
+    }
+
+    /// Prints data to stdout. A reader that has gone away is no error: the command goes on.
+    ///
+    /// # Errors
+    /// stdout cannot be written, for example to a full disk.
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        let written = self.bars.suspend(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        });
+        ignore_broken_pipe(written)
+    }
+
+    /// Prints one JSON document to stdout, ending in a newline.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print); or the value has no JSON form.
+    pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        Ok(self.print(&text)?)
+    }
+}
+
+pub(super) fn ignore_broken_pipe(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,173 @@
+//! Types of settings that are one of a few texts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an enum that is read from one of a few texts, and says which where it is not.
+macro_rules! choices {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// The value in settings.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                match text.as_str() {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(not_among(&text, &[$($text),+])),
+                }
+            }
+        }
+
+        impl From<$name> for &'static str {
+            fn from(value: $name) -> Self {
+                value.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+/// What is wrong with a text that is none of those allowed.
+pub(super) fn not_among(text: &str, allowed: &[&str]) -> String {
+    let allowed: Vec<_> = allowed.iter().map(|value| format!("`{value}`")).collect();
+    format!("`{text}` is not one of {}", allowed.join(", "))
+}
+
+choices! {
+    /// Where records come from.
+    SourceKind {
+        /// The embedded database.
+        Embedded = "embedded",
+        /// A file.
+        File = "file",
+    }
+}
+
+choices! {
+    /// Where runs and parameters are kept.
+    StoreKind {
+        /// The embedded database.
+        Embedded = "embedded",
+    }
+}
+
+choices! {
+    /// Format of a file with records.
+    FileFormat {
+        /// Told by the file's name.
+        Auto = "auto",
+        /// CSV.
+        Csv = "csv",
+        /// Parquet.
+        Parquet = "parquet",
+    }
+}
+
+choices! {
+    /// Unit of the distance column.
+    DistanceUnit {
+        /// Kilometres.
+        Kilometre = "km",
+        /// Metres.
+        Metre = "m",
+        /// International miles.
+        Mile = "mi",
+    }
+}
+
+choices! {
+    /// Unit of the travel-time column.
+    TimeUnit {
+        /// Seconds.
+        Second = "s",
+        /// Minutes.
+        Minute = "min",
+        /// Hours.
+        Hour = "h",
+    }
+}
+
+choices! {
+    /// What becomes of a record whose id was there before.
+    RepeatedIds {
+        /// It is taken: several vehicles answer one incident.
+        Keep = "keep",
+        /// It is refused.
+        Refuse = "refuse",
+    }
+}
+
+choices! {
+    /// Form of the log.
+    LogFormat {
+        /// Human on a terminal, JSON otherwise.
+        Auto = "auto",
+        /// Lines for people.
+        Human = "human",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+impl DistanceUnit {
+    /// Kilometres in one unit.
+    #[must_use]
+    pub fn km(self) -> f64 {
+        match self {
+            Self::Kilometre => 1.0,
+            Self::Metre => 1e-3,
+            // International yard and pound agreement, 1959.
+            Self::Mile => 1.609_344,
+        }
+    }
+}
+
+impl TimeUnit {
+    /// Seconds in one unit.
+    #[must_use]
+    pub fn s(self) -> f64 {
+        match self {
+            Self::Second => 1.0,
+            Self::Minute => 60.0,
+            Self::Hour => 3600.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_few_texts_is_read() {
+        let read = |text: &str| SourceKind::try_from(text.to_owned());
+        assert_eq!(read("file"), Ok(SourceKind::File));
+        assert_eq!(read("fil"), Err("`fil` is not one of `embedded`, `file`".to_owned()));
+        assert_eq!(serde_json::to_value(SourceKind::File).unwrap(), "file");
+    }
+
+    #[test]
+    fn units_convert() {
+        assert_eq!(DistanceUnit::Mile.km() * 1000.0, 1609.344);
+        assert_eq!(DistanceUnit::Metre.km() * 1000.0, 1.0);
+        assert_eq!((TimeUnit::Minute.s(), TimeUnit::Hour.s()), (60.0, 3600.0));
+    }
+}
