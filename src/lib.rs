@@ -24,6 +24,6 @@ pub mod adapters;
 pub mod config;
 pub mod report;
 
-//pub mod bootstrap;
-//pub mod cli;
+pub mod bootstrap;
+pub mod cli;
 pub mod telemetry;

@@ -119,6 +119,14 @@ impl Context {
         &self.environment
     }
 
+    /// Who runs the command, for the ledger.
+    #[must_use]
+    pub fn user(&self) -> String {
+        let named = ["USER", "LOGNAME", "USERNAME"].into_iter();
+        let mut named = named.filter_map(|name| self.environment.get(name).ok().flatten());
+        named.next().unwrap_or("unknown").to_owned()
+    }
+
     /// Whether stdout is to be one JSON document.
     #[must_use]
     pub fn json(&self) -> bool {

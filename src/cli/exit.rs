@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::error::{Failure, links};
 use crate::config::ConfigError;
 use crate::ports::{FailureKind, PortError};
@@ -62,6 +64,15 @@ impl Exit {
             // 128 + SIGINT, as shells have it.
             Self::Stopped => 130,
         }
+    }
+
+    /// The way to end that a run's code stands for.
+    ///
+    /// # Errors
+    /// A code that is none of ours.
+    pub fn of_code(code: u8) -> anyhow::Result<Self> {
+        let found = Self::ALL.into_iter().find(|exit| exit.code() == code);
+        found.with_context(|| format!("{code} is no exit code"))
     }
 
     /// What it means, as the document says.

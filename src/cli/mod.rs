@@ -11,8 +11,23 @@ pub mod progress;
 pub mod table;
 
 mod completions;
+mod demo;
+mod demo_records;
 mod events;
+mod export;
+mod fit;
+mod import;
+mod migrate;
+mod numbers;
+mod observe;
+mod pick;
+mod run;
+mod runs;
+mod show;
 mod show_config;
+mod signals;
+mod status;
+mod window;
 
 use std::ffi::OsString;
 use std::io;
@@ -42,6 +57,15 @@ macro_rules! commands {
 }
 
 commands! {
+    Demo(demo),
+    Fit(fit),
+    Import(import),
+    Run(run),
+    Runs(runs),
+    Status(status),
+    Show(show),
+    Export(export),
+    Migrate(migrate),
     ShowConfig(show_config),
     Completions(completions),
 }
@@ -97,7 +121,10 @@ fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime =
         builder.enable_all().build().context("cannot start the threads of the program")?;
-    runtime.block_on(command.run(context))
+    let outcome = runtime.block_on(command.run(context));
+    // A thread may still wait for a pipe or a share that does not answer: nobody waits for it.
+    runtime.shutdown_background();
+    outcome
 }
 
 #[cfg(test)]

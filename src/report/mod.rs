@@ -19,6 +19,7 @@ use std::error::Error;
 use jiff::Timestamp;
 
 use crate::domain::{GroupKey, RunResults};
+pub use crate::fit::summary::DistanceBin;
 use markup::Html;
 
 /// What a report is made of.
@@ -47,21 +48,6 @@ pub struct GroupPlot {
     pub curve: Vec<(f64, f64)>,
     /// The median of the set that was current before, in the same form.
     pub previous: Option<Vec<(f64, f64)>>,
-}
-
-/// Observed travel times of records of about the same distance.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DistanceBin {
-    /// Distance at which it is drawn, km.
-    pub distance_km: f64,
-    /// Records.
-    pub n: usize,
-    /// 10th percentile of the travel time, s.
-    pub p10_s: f64,
-    /// Median, s.
-    pub p50_s: f64,
-    /// 90th percentile, s.
-    pub p90_s: f64,
 }
 
 /// Why there is no report.

@@ -1,0 +1,39 @@
+//! The one place that names adapters and wires everything: settings in, a plan and a world out.
+
+mod import;
+mod outputs;
+mod plan;
+mod world;
+
+use std::path::PathBuf;
+
+pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
+pub use import::{import_batches, import_file};
+pub use outputs::{
+    Outputs, export_groups, export_parameters, fit_report, write_file, write_outputs,
+};
+pub use plan::{Ask, plan};
+pub use world::{
+    WorldError, clock, file_source, migrate, migration_script, source, store, world,
+};
+
+/// What cannot be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The settings name a model that is not there; the settings' own check should have said so.
+    #[error("there is no model `{0}`")]
+    UnknownModel(String),
+    /// The window of the settings cannot be told.
+    #[error("the window of the settings cannot be told")]
+    Window(#[source] jiff::Error),
+    /// A result could not be written.
+    #[error("cannot write `{path}`")]
+    Output {
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+

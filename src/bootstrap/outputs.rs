@@ -1,0 +1,138 @@
+//! What a run leaves in the file system, each file whole or not at all.
+
+use std::error::Error;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::BootstrapError;
+use crate::adapters::file::{self, FileError};
+use crate::config::Settings;
+use crate::domain::{ParameterSet, RunResults};
+use crate::fit::Curve;
+use crate::job::{FittedGroup, RunReport};
+use crate::report::{self, GroupPlot, ReportError, ReportInput};
+
+/// Where a run's results went.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// `run_results.json`.
+    pub results: Option<PathBuf>,
+    /// The report.
+    pub report: Option<PathBuf>,
+}
+
+/// Writes `run_results.json` and the report into `output.dir`, as far as the settings want them,
+/// each whole or not at all.
+///
+/// # Errors
+/// [`BootstrapError::Output`] names the file.
+pub fn write_outputs(
+    settings: &Settings,
+    run: &RunReport,
+    now: Timestamp,
+) -> Result<Outputs, BootstrapError> {
+    let dir = &settings.output.dir;
+    let mut outputs = Outputs::default();
+    if settings.output.results || settings.output.report {
+        std::fs::create_dir_all(dir).map_err(|cause| failed(dir, cause))?;
+    }
+    if settings.output.results {
+        let path = dir.join("run_results.json");
+        let text = serde_json::to_vec_pretty(&run.results).map_err(|e| failed(&path, e))?;
+        write_file(&path, &text)?;
+        outputs.results = Some(path);
+    }
+    if settings.output.report {
+        let path = dir.join("report.html");
+        let html = run_report(run, now).map_err(|e| failed(&path, e))?;
+        write_file(&path, html.as_bytes())?;
+        outputs.report = Some(path);
+    }
+    Ok(outputs)
+}
+
+fn failed(
+    path: &Path,
+    cause: impl Into<Box<dyn Error + Send + Sync>>,
+) -> BootstrapError {
+    BootstrapError::Output { path: path.to_owned(), cause: cause.into() }
+}
+
+/// Writes a file, whole or not at all.
+///
+/// # Errors
+/// [`BootstrapError::Output`] names it.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), BootstrapError> {
+    file::write_atomically(path, |writer| writer.write_all(bytes)).map_err(|e| failed(path, e))
+}
+
+/// The parameters of a set, in a file of the form that its name tells.
+///
+/// # Errors
+/// [`FileError`] names the file.
+pub fn export_parameters(path: &Path, set: &ParameterSet) -> Result<(), FileError> {
+    file::write_parameters(path, set)
+}
+
+/// The groups of a set, likewise.
+///
+/// # Errors
+/// [`FileError`] names the file.
+pub fn export_groups(path: &Path, set: &ParameterSet) -> Result<(), FileError> {
+    file::write_groups(path, set)
+}
+
+/// Points of a curve in a plot: enough to look smooth.
+const N_CURVE_POINTS: usize = 48;
+
+fn run_report(run: &RunReport, now: Timestamp) -> Result<String, ReportError> {
+    let before = run.curves_before.iter().map(Option::as_ref);
+    let plots: Vec<_> = run.groups.iter().zip(before).map(|(g, before)| plot(g, before)).collect();
+    html(&run.results, &plots, now)
+}
+
+/// The report of a fit that no ledger knows.
+///
+/// # Errors
+/// [`ReportError`] where a plot cannot be drawn.
+pub fn fit_report(
+    results: &RunResults,
+    groups: &[FittedGroup],
+    now: Timestamp,
+) -> Result<String, ReportError> {
+    let plots: Vec<_> = groups.iter().map(|group| plot(group, None)).collect();
+    html(results, &plots, now)
+}
+
+fn html(
+    results: &RunResults,
+    plots: &[GroupPlot],
+    now: Timestamp,
+) -> Result<String, ReportError> {
+    report::html(&ReportInput {
+        title: "speedfit",
+        results,
+        plots,
+        generated_at: now,
+        code_version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
+    let curve = group.fit.as_ref().ok().and_then(|report| report.curve());
+    GroupPlot {
+        key: group.key.clone(),
+        bins: group.bins.clone(),
+        curve: curve.map(|curve| points(&curve, group.longest_km)).unwrap_or_default(),
+        previous: before.map(|curve| points(curve, group.longest_km)),
+    }
+}
+
+/// The curve from the origin to the longest trip, closer together where it bends.
+fn points(curve: &Curve, longest_km: f64) -> Vec<(f64, f64)> {
+    let steps = (1..=N_CURVE_POINTS).map(|step| step as f64 / N_CURVE_POINTS as f64);
+    let distances = steps.map(|share| longest_km * share * share);
+    distances.map(|distance_km| (distance_km, curve.median_s(distance_km))).collect()
+}

@@ -1,0 +1,88 @@
+//! From settings to what a run is to do.
+
+use std::num::NonZeroUsize;
+
+use jiff::Timestamp;
+
+use super::BootstrapError;
+use crate::config::{self, Loaded, Settings};
+use crate::domain::{RunRequest, Selection, Trigger};
+use crate::fit::{FitOptions, Model, models};
+use crate::job::{JudgeRules, RepeatedIds, RunPlan};
+
+/// Who asks for a run, and how it differs from the settings.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// What made it start.
+    pub trigger: Trigger,
+    /// Who asked.
+    pub requested_by: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// Regions asked for.
+    pub selection: Selection,
+    /// Leave no trace.
+    pub dry_run: bool,
+}
+
+/// What a run that starts `now` is to do.
+///
+/// # Errors
+/// [`BootstrapError`], which settings that were loaded do not cause.
+pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, BootstrapError> {
+    let settings = &loaded.settings;
+    let window = settings.window(now).map_err(BootstrapError::Window)?;
+    let model = model(settings)?;
+    Ok(RunPlan {
+        request: RunRequest {
+            scope: settings.scope.clone(),
+            trigger: ask.trigger,
+            requested_by: ask.requested_by,
+            reason: ask.reason,
+            window,
+            model: model.name().to_owned(),
+            settings_hash: loaded.hash.clone(),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            requested_at: now,
+        },
+        selection: ask.selection,
+        limits: settings.limits(window),
+        splits: settings.splits(),
+        repeated_ids: match settings.accept.repeated_ids {
+            config::RepeatedIds::Keep => RepeatedIds::Keep,
+            config::RepeatedIds::Refuse => RepeatedIds::Refuse,
+        },
+        model,
+        fit_options: FitOptions {
+            max_iterations: settings.fit.max_iterations,
+            confidence: settings.fit.confidence,
+            ..FitOptions::default()
+        },
+        workers: workers(settings.fit.workers),
+        judge: judge_rules(settings),
+        dry_run: ask.dry_run,
+    })
+}
+
+fn model(settings: &Settings) -> Result<&'static dyn Model, BootstrapError> {
+    let name = settings.fit.model.as_str();
+    models::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+}
+
+fn workers(asked: usize) -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    NonZeroUsize::new(asked).unwrap_or(cores)
+}
+
+fn judge_rules(settings: &Settings) -> JudgeRules {
+    let judge = &settings.judge;
+    JudgeRules {
+        min_records: judge.min_records,
+        min_cruise_speed_kmh: judge.min_cruise_speed_kmh,
+        max_cruise_speed_kmh: judge.max_cruise_speed_kmh,
+        max_time_change: judge.max_time_change,
+        reference_distances_km: judge.reference_distances_km.clone(),
+        min_share_published: judge.min_share_published,
+    }
+}
+

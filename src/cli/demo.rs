@@ -1,0 +1,167 @@
+//! `speedfit demo`: the whole job on records with known truth; the newcomer's first minute.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::demo_records::{DemoRegion, draw_batches, regions};
+use super::exit::Exit;
+use super::numbers::{count, figure};
+use super::run::{run_once, summary, world_failure};
+use super::signals::stop_token;
+use super::table::{self, Align};
+use crate::bootstrap::{self, Ask};
+use crate::config::Override;
+use crate::domain::{ParameterRow, ParameterSet, Selection, Trigger};
+
+/// Make an embedded database with known truth, run the job on it, print truth beside estimate.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Folder for the database, the results and the report.
+    #[arg(long, value_name = "DIR", default_value = "speedfit-demo")]
+    dir: PathBuf,
+
+    /// Records to draw.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    records: u32,
+
+    /// Seed: the same one gives the same records everywhere.
+    #[arg(long, default_value_t = 1975)]
+    seed: u64,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let Options { dir, records, seed } = options;
+    std::fs::create_dir_all(&dir).map_err(|cause| {
+        anyhow::Error::new(cause).context(format!("cannot make the folder `{}`", dir.display()))
+    })?;
+    let database = dir.join(format!("demo-{records}-{seed}.db"));
+    let flag = |key: &str, value: String| Override::new("demo", key, value);
+    let loaded = context.load(vec![
+        flag("embedded.path", database.display().to_string()),
+        flag("output.dir", dir.display().to_string()),
+        flag("source.kind", "embedded".to_owned()),
+        flag("store.kind", "embedded".to_owned()),
+        flag("fit.model", "kwh_intercept".to_owned()),
+    ])?;
+    let regions = regions(records as usize);
+    // By this name a second demo knows that the records are there already.
+    let name = format!("demo of {records} records, seed {seed}");
+    let batches = draw_batches(&regions, seed)?;
+    let cancel = stop_token()?;
+    let imported =
+        bootstrap::import_batches(&loaded.settings, &name, &name, batches, &cancel).await;
+    imported.map_err(world_failure)?;
+    let ask = Ask {
+        trigger: Trigger::Demo,
+        requested_by: context.user(),
+        reason: name,
+        selection: Selection::default(),
+        dry_run: false,
+    };
+    let (report, outputs) = run_once(&loaded, ask, context).await?;
+    let truths = compare(&regions, &report.set);
+    if context.json() {
+        context.print_json(&json!({ "truth": truths_json(&truths), "results": report.results }))?;
+    } else {
+        let mut text = truth_table(&truths, context.width());
+        text.push_str(&verdict(&truths));
+        text.push('\n');
+        let told = summary(&report, &outputs, context.width());
+        // The table of groups would say the same again.
+        text.push_str(told.split_once("\n\n").map_or(told.as_str(), |(_, rest)| rest));
+        text.push_str(&format!("database  {}\n", database.display()));
+        context.print(&text)?;
+    }
+    Exit::of_code(report.exit_code)
+}
+
+/// One parameter of one region: truth beside estimate.
+struct Truth<'a> {
+    region: &'a DemoRegion,
+    truth: f64,
+    row: &'a ParameterRow,
+}
+
+impl Truth<'_> {
+    /// Whether the interval holds the truth; `None` where there is no interval.
+    fn is_covered(&self) -> Option<bool> {
+        let (low, high) = (self.row.ci_low?, self.row.ci_high?);
+        Some((low..=high).contains(&self.truth))
+    }
+}
+
+fn compare<'a>(regions: &'a [DemoRegion], set: &'a ParameterSet) -> Vec<Truth<'a>> {
+    let rows = regions.iter().flat_map(|region| {
+        let own = set.parameters.iter().filter(move |row| row.key.region == region.name);
+        own.filter_map(move |row| {
+            // The sets without an intercept have one of zero.
+            let truth = match row.name.as_str() {
+                "sigma_log" => region.sigma_log,
+                "intercept_min" => region.truth.value("intercept_min").unwrap_or(0.0),
+                name => region.truth.value(name)?,
+            };
+            Some(Truth { region, truth, row })
+        })
+    });
+    rows.collect()
+}
+
+fn truth_table(truths: &[Truth<'_>], width: Option<u16>) -> String {
+    let headers = ["region", "n", "parameter", "truth", "estimate", "95 % interval", ""];
+    let rows: Vec<Vec<String>> = (truths.iter())
+        .map(|truth| {
+            let row = truth.row;
+            let interval = match (row.ci_low, row.ci_high) {
+                (Some(low), Some(high)) => format!("{} .. {}", figure(low), figure(high)),
+                _ => row.status.to_string(),
+            };
+            let mark = if truth.is_covered() == Some(false) { "outside" } else { "" };
+            vec![
+                truth.region.name.clone(),
+                count(truth.region.n_records as u64),
+                row.name.clone(),
+                figure(truth.truth),
+                figure(row.estimate),
+                interval,
+                mark.to_owned(),
+            ]
+        })
+        .collect();
+    let alignments = [
+        Align::Left,
+        Align::Right,
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+    ];
+    table::render(&headers, &rows, &alignments, width)
+}
+
+fn verdict(truths: &[Truth<'_>]) -> String {
+    let told: Vec<bool> = truths.iter().filter_map(Truth::is_covered).collect();
+    let n_inside = told.iter().filter(|inside| **inside).count();
+    format!(
+        "\n{n_inside} of {} intervals hold the truth; 95 % of them should, give or take chance\n",
+        told.len()
+    )
+}
+
+fn truths_json(truths: &[Truth<'_>]) -> Vec<serde_json::Value> {
+    let told = truths.iter().map(|truth| {
+        json!({
+            "region": truth.region.name,
+            "name": truth.row.name,
+            "truth": truth.truth,
+            "estimate": truth.row.estimate,
+            "ci_low": truth.row.ci_low,
+            "ci_high": truth.row.ci_high,
+            "source": truth.region.truth.source,
+        })
+    });
+    told.collect()
+}

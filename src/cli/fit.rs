@@ -1,0 +1,109 @@
+//! `speedfit fit FILE`: a file in, parameters out; no database.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::export::FileFlags;
+use super::numbers::count;
+use super::observe::Told;
+use super::run::job_failure;
+use super::show;
+use super::signals::stop_token;
+use super::window::WindowFlags;
+use crate::bootstrap::{self, Ask};
+use crate::config::Override;
+use crate::domain::{ParameterSet, Selection, Trigger};
+use crate::job::execute::{millis, results};
+use crate::job::{FittedSource, assemble, fit_source};
+
+/// Fit every region of a CSV or Parquet file.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The file; names and units of its columns are settings.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Model to fit: the setting `fit.model`.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+
+    #[command(flatten)]
+    window: WindowFlags,
+
+    /// Regions to fit; `*` stands for any text; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    select: Vec<String>,
+
+    #[command(flatten)]
+    files: FileFlags,
+
+    /// HTML report to write.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let mut flags = options.window.overrides();
+    flags.extend(options.model.map(|model| Override::new("--model", "fit.model", model)));
+    let loaded = context.load(flags)?;
+    let clock = bootstrap::clock();
+    let ask = Ask {
+        trigger: Trigger::Operator,
+        requested_by: context.user(),
+        reason: String::new(),
+        selection: Selection::new(options.select),
+        dry_run: true,
+    };
+    let plan = bootstrap::plan(&loaded, ask, clock.now())?;
+    let source = bootstrap::file_source(&loaded.settings, &options.file);
+    let cancel = stop_token()?;
+    let progress = Told::new(context.progress());
+    let fitted = fit_source(&plan, &source, &*clock, &progress, &cancel).await;
+    progress.finish();
+    let fitted = fitted.map_err(job_failure)?;
+    let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+
+    let timing = BTreeMap::from([
+        ("read".to_owned(), millis(fitted.read_time)),
+        ("fit".to_owned(), millis(fitted.fit_time)),
+        ("total".to_owned(), millis(fitted.read_time + fitted.fit_time)),
+    ]);
+    let document = results(loaded.hash.clone(), &fitted, &set, timing);
+    options.files.write(&set)?;
+    if let Some(path) = &options.report {
+        let html = bootstrap::fit_report(&document, &fitted.groups, clock.now())?;
+        bootstrap::write_file(path, html.as_bytes())?;
+    }
+    if context.json() {
+        context.print_json(&document)?;
+    } else if options.files.is_empty() {
+        context.print(&text(&fitted, &set, context.width()))?;
+    }
+    Ok(if set.parameters.is_empty() { nothing_fitted(&fitted) } else { Exit::Done })
+}
+
+fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String {
+    let mut text = show::groups_table(set, width);
+    text.push_str(&format!(
+        "\nrows      {} read, {} used, {} refused\n",
+        count(fitted.n_read),
+        count(fitted.n_used),
+        count(fitted.n_read - fitted.n_used)
+    ));
+    text.push_str(&show::refused_lines(&fitted.refused));
+    text
+}
+
+fn nothing_fitted(fitted: &FittedSource) -> Exit {
+    let why = if fitted.n_read == 0 {
+        "the file holds no record of the window and the regions asked for".to_owned()
+    } else {
+        format!("of {} rows none could be fitted", fitted.n_read)
+    };
+    tracing::error!("nothing fitted: {why}");
+    Exit::NonePublished
+}

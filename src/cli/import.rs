@@ -1,0 +1,59 @@
+//! `speedfit import`: records from a file into the embedded database.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::{Failure, Hinted};
+use super::exit::Exit;
+use super::numbers::count;
+use super::run::world_failure;
+use super::signals::stop_token;
+use crate::bootstrap::{self, ImportOutcome};
+
+/// Add the records of a CSV or Parquet file to the embedded database, dirt included.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The file; names and units of its columns are settings.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Add it even if the same file was imported before.
+    #[arg(long)]
+    again: bool,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let loaded = context.load(Vec::new())?;
+    let cancel = stop_token()?;
+    let path = &options.file;
+    let imported = bootstrap::import_file(&loaded.settings, path, options.again, &cancel).await;
+    match imported.map_err(world_failure)? {
+        ImportOutcome::Imported(summary) => {
+            if context.json() {
+                context.print_json(&json!({
+                    "import_id": summary.import_id,
+                    "rows": summary.n_rows,
+                    "unreadable": summary.n_faults,
+                }))?;
+            } else {
+                let database = loaded.settings.embedded.path.display();
+                let unreadable = match summary.n_faults {
+                    0 => String::new(),
+                    n => format!(", {} of them unreadable: a run will refuse these", count(n)),
+                };
+                let rows = count(summary.n_rows);
+                context.print(&format!("{rows} records into {database}{unreadable}\n"))?;
+            }
+            Ok(Exit::Done)
+        }
+        ImportOutcome::AlreadyImported { imported_at, .. } => {
+            let what = anyhow!("`{}` was imported before, on {imported_at:.0}", path.display());
+            let failure = Failure::new(Exit::Refused, what);
+            Err(Hinted::new("`--again` adds its records once more", failure).into())
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `speedfit run`: the job, once.
+
+use clap::Args;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::numbers::count;
+use super::observe::Told;
+use super::show;
+use super::signals::stop_token;
+use super::window::WindowFlags;
+use crate::bootstrap::{self, Ask, Outputs, WorldError};
+use crate::config::Override;
+use crate::domain::{Selection, Trigger};
+use crate::job::{JobError, RunReport, execute};
+
+use super::error::{Failure, Hinted};
+
+/// Read the records of the window, fit every region, judge, and publish the set.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    window: WindowFlags,
+
+    /// Model to fit: the setting `fit.model`.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// Regions to run; `*` stands for any text; may be repeated. The others keep what they have.
+    #[arg(long, value_name = "PATTERN")]
+    select: Vec<String>,
+
+    /// Show what would be published and leave no trace in the store.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Why, for the ledger.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let mut flags = options.window.overrides();
+    flags.extend(options.model.map(|model| Override::new("--model", "fit.model", model)));
+    let loaded = context.load(flags)?;
+    let ask = Ask {
+        trigger: Trigger::Operator,
+        requested_by: context.user(),
+        reason: options.reason,
+        selection: Selection::new(options.select),
+        dry_run: options.dry_run,
+    };
+    let (report, outputs) = run_once(&loaded, ask, context).await?;
+    if context.json() {
+        context.print_json(&report.results)?;
+    } else {
+        context.print(&summary(&report, &outputs, context.width()))?;
+    }
+    Exit::of_code(report.exit_code)
+}
+
+/// Runs the job of the settings once and writes its outputs.
+pub(super) async fn run_once(
+    loaded: &crate::config::Loaded,
+    ask: Ask,
+    context: &Context,
+) -> anyhow::Result<(RunReport, Outputs)> {
+    let cancel = stop_token()?;
+    let clock = bootstrap::clock();
+    let plan = bootstrap::plan(loaded, ask, clock.now())?;
+    let world = bootstrap::world(&loaded.settings).await.map_err(world_failure)?;
+    let progress = Told::new(context.progress());
+    let outcome = execute(&plan, &world, &progress, &cancel).await;
+    progress.finish();
+    let report = outcome.map_err(job_failure)?;
+    let outputs = bootstrap::write_outputs(&loaded.settings, &report, clock.now());
+    let outputs = outputs.map_err(|error| {
+        Hinted::new(format!("the run itself is over: {}", report.message), error)
+    })?;
+    Ok((report, outputs))
+}
+
+/// What a run has to say to a person.
+pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>) -> String {
+    let rows = &report.results.rows;
+    let n_refused = rows.read - rows.used;
+    let mut text = show::groups_table(&report.set, width);
+    text.push('\n');
+    text.push_str(&format!(
+        "rows      {} read, {} used, {} refused\n",
+        count(rows.read),
+        count(rows.used),
+        count(n_refused)
+    ));
+    text.push_str(&show::refused_lines(&rows.refused));
+    let number = report.results.run.as_ref().map(|run| format!("run {} ", run.id));
+    text.push_str(&format!(
+        "outcome   {}{}: {}\n",
+        number.unwrap_or_default(),
+        report.status,
+        report.message
+    ));
+    for (name, path) in [("results", &outputs.results), ("report", &outputs.report)] {
+        if let Some(path) = path {
+            text.push_str(&format!("{name:<10}{}\n", path.display()));
+        }
+    }
+    text
+}
+
+/// The exit of a run that ended early.
+pub(super) fn job_failure(error: JobError) -> anyhow::Error {
+    let busy = matches!(error, JobError::ScopeBusy { .. });
+    let exit = Exit::of_code(error.exit_code()).unwrap_or(Exit::Unexpected);
+    let failure = Failure::new(exit, error);
+    if busy {
+        return Hinted::new("`speedfit runs` shows it; wait for its end, then run again", failure)
+            .into();
+    }
+    failure.into()
+}
+
+/// The exit of a world that cannot be opened.
+pub(super) fn world_failure(error: WorldError) -> anyhow::Error {
+    let exit = match &error {
+        WorldError::Source(_) => Exit::SourceUnavailable,
+        WorldError::Store(_) => Exit::StoreUnavailable,
+    };
+    Failure::new(exit, error).into()
+}
