@@ -98,11 +98,7 @@ pub struct PortError {
 impl PortError {
     /// Wraps an adapter's error, or a plain message.
     pub fn new(kind: FailureKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            kind,
-            hint: None,
-            source: source.into(),
-        }
+        Self { kind, hint: None, source: source.into() }
     }
 
     /// Adds a remedy.

@@ -60,4 +60,3 @@ async fn import(
     let imported = database.import(file, source, clock().now(), cancel).await;
     imported.map_err(WorldError::Store)
 }
-

@@ -13,9 +13,7 @@ pub use outputs::{
     Outputs, export_groups, export_parameters, fit_report, write_file, write_outputs,
 };
 pub use plan::{Ask, plan};
-pub use world::{
-    WorldError, clock, file_source, migrate, migration_script, source, store, world,
-};
+pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.
 #[derive(Debug, thiserror::Error)]
@@ -36,4 +34,3 @@ pub enum BootstrapError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }
-

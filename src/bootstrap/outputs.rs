@@ -53,10 +53,7 @@ pub fn write_outputs(
     Ok(outputs)
 }
 
-fn failed(
-    path: &Path,
-    cause: impl Into<Box<dyn Error + Send + Sync>>,
-) -> BootstrapError {
+fn failed(path: &Path, cause: impl Into<Box<dyn Error + Send + Sync>>) -> BootstrapError {
     BootstrapError::Output { path: path.to_owned(), cause: cause.into() }
 }
 
@@ -106,11 +103,7 @@ pub fn fit_report(
     html(results, &plots, now)
 }
 
-fn html(
-    results: &RunResults,
-    plots: &[GroupPlot],
-    now: Timestamp,
-) -> Result<String, ReportError> {
+fn html(results: &RunResults, plots: &[GroupPlot], now: Timestamp) -> Result<String, ReportError> {
     report::html(&ReportInput {
         title: "speedfit",
         results,

@@ -85,4 +85,3 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
         min_share_published: judge.min_share_published,
     }
 }
-

@@ -144,4 +144,3 @@ fn file_options(settings: &Settings, path: &Path) -> FileOptions {
         ..FileOptions::new(path)
     }
 }
-

@@ -30,9 +30,10 @@ impl FromStr for RunChoice {
         match text {
             "current" => Ok(Self::Current),
             "last" => Ok(Self::Last),
-            number => number.parse().map(|id| Self::Id(RunId(id))).map_err(|_| {
-                format!("`{number}` is no run: give its number, `current` or `last`")
-            }),
+            number => number
+                .parse()
+                .map(|id| Self::Id(RunId(id)))
+                .map_err(|_| format!("`{number}` is no run: give its number, `current` or `last`")),
         }
     }
 }

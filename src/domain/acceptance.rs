@@ -82,18 +82,12 @@ impl Limits {
             return Err(R::NullField);
         }
         let weight = row.weight.unwrap_or(1.0);
-        if ![distance_km, travel_time_s, weight]
-            .iter()
-            .all(|x| x.is_finite())
-        {
+        if ![distance_km, travel_time_s, weight].iter().all(|x| x.is_finite()) {
             return Err(R::NonFinite);
         }
         self.check_trip(distance_km, travel_time_s)?;
         let (from_us, to_us) = self.window.bounds_us();
-        if row
-            .occurred_at_us
-            .is_some_and(|at| at < from_us || at >= to_us)
-        {
+        if row.occurred_at_us.is_some_and(|at| at < from_us || at >= to_us) {
             return Err(R::OutsideWindow);
         }
         if !self.knows(region) {
@@ -102,12 +96,7 @@ impl Limits {
         if weight <= 0.0 {
             return Err(R::WeightNotPositive);
         }
-        Ok(Accepted {
-            region,
-            distance_km,
-            travel_time_s,
-            weight,
-        })
+        Ok(Accepted { region, distance_km, travel_time_s, weight })
     }
 
     fn check_trip(&self, distance_km: f64, travel_time_s: f64) -> Result<(), RefusalReason> {
@@ -122,10 +111,7 @@ impl Limits {
             (speed_kmh < self.min_speed_kmh, R::SpeedImplausible),
             (speed_kmh > self.max_speed_kmh, R::SpeedImplausible),
         ];
-        checks
-            .iter()
-            .find(|(failed, _)| *failed)
-            .map_or(Ok(()), |(_, reason)| Err(*reason))
+        checks.iter().find(|(failed, _)| *failed).map_or(Ok(()), |(_, reason)| Err(*reason))
     }
 
     /// Whether a region of that name may have a group.
@@ -133,11 +119,7 @@ impl Limits {
     pub fn knows(&self, region: &str) -> bool {
         let well_formed = !region.chars().any(char::is_control)
             && region.chars().count() <= Self::MAX_REGION_CHARS;
-        well_formed
-            && self
-                .known_regions
-                .as_ref()
-                .is_none_or(|known| known.contains(region))
+        well_formed && self.known_regions.as_ref().is_none_or(|known| known.contains(region))
     }
 }
 
@@ -175,10 +157,7 @@ mod tests {
         check(&|r| r.travel_time_s = Some(41_760.0), Some(R::TimeTooLong));
         check(&|r| r.distance_km = Some(0.049), Some(R::DistanceTooShort));
         check(&|r| r.distance_km = Some(-1.0), Some(R::DistanceTooShort));
-        check(
-            &|r| r.distance_km = Some(287_944.0),
-            Some(R::DistanceTooLong),
-        );
+        check(&|r| r.distance_km = Some(287_944.0), Some(R::DistanceTooLong));
         check(&|r| r.distance_km = Some(0.06), Some(R::SpeedImplausible));
         check(&|r| r.distance_km = Some(40.0), Some(R::SpeedImplausible));
         check(&|r| r.region = Some("a\u{7}b"), Some(R::UnknownRegion));
@@ -191,28 +170,17 @@ mod tests {
             from: Some("2026-01-01T00:00:00Z".parse().unwrap()),
             to: Some("2026-02-01T00:00:00Z".parse().unwrap()),
         };
-        let limits = Limits {
-            window,
-            ..Limits::default()
-        };
+        let limits = Limits { window, ..Limits::default() };
         let at = |text: &str| {
             let at: jiff::Timestamp = text.parse().unwrap();
-            limits
-                .check(&RecordRef {
-                    occurred_at_us: Some(at.as_microsecond()),
-                    ..row()
-                })
-                .err()
+            limits.check(&RecordRef { occurred_at_us: Some(at.as_microsecond()), ..row() }).err()
         };
         assert_eq!(at("2026-01-01T00:00:00Z"), None);
         assert_eq!(at("2026-02-01T00:00:00Z"), Some(R::OutsideWindow));
         assert_eq!(at("2025-12-31T23:59:59.999999Z"), Some(R::OutsideWindow));
         assert_eq!(limits.check(&row()).err(), Some(R::NullField));
         let known = Some(BTreeSet::from(["B".to_owned()]));
-        let limits = Limits {
-            known_regions: known,
-            ..Limits::default()
-        };
+        let limits = Limits { known_regions: known, ..Limits::default() };
         assert_eq!(limits.check(&row()).err(), Some(R::UnknownRegion));
     }
 }

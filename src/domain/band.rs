@@ -38,10 +38,7 @@ impl Band {
             return Err(BandError::Nameless);
         }
         let mask = hours_mask(hours)?;
-        let mut band = Self {
-            name: name.trim().to_owned(),
-            hours: [0; 7],
-        };
+        let mut band = Self { name: name.trim().to_owned(), hours: [0; 7] };
         for part in days.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (Some(first), Some(last)) = (day_index(first), day_index(last)) else {
@@ -58,9 +55,7 @@ impl Band {
 
 fn day_index(text: &str) -> Option<usize> {
     let text = text.trim().to_ascii_lowercase();
-    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-        .iter()
-        .position(|day| *day == text)
+    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|day| *day == text)
 }
 
 fn hours_mask(text: &str) -> Result<u32, BandError> {
@@ -141,18 +136,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(
-            Band::new("x", "mon-fry", "1-2"),
-            Err(BandError::Days("mon-fry".into()))
-        );
-        assert_eq!(
-            Band::new("x", "mon", "7"),
-            Err(BandError::Hours("7".into()))
-        );
-        assert_eq!(
-            Band::new("x", "mon", "7-25"),
-            Err(BandError::Hours("7-25".into()))
-        );
+        assert_eq!(Band::new("x", "mon-fry", "1-2"), Err(BandError::Days("mon-fry".into())));
+        assert_eq!(Band::new("x", "mon", "7"), Err(BandError::Hours("7".into())));
+        assert_eq!(Band::new("x", "mon", "7-25"), Err(BandError::Hours("7-25".into())));
         assert_eq!(Band::new(" ", "mon", "7-9"), Err(BandError::Nameless));
     }
 

@@ -20,10 +20,7 @@ impl GroupKey {
     /// The group of a whole region.
     #[must_use]
     pub fn region(name: &str) -> Self {
-        Self {
-            region: name.to_owned(),
-            ..Self::default()
-        }
+        Self { region: name.to_owned(), ..Self::default() }
     }
 }
 

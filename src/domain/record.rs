@@ -23,10 +23,7 @@ impl TextColumn {
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&str> {
         let &(end, present) = self.ends.get(row)?;
-        let start = row
-            .checked_sub(1)
-            .and_then(|r| self.ends.get(r))
-            .map_or(0, |&(e, _)| e);
+        let start = row.checked_sub(1).and_then(|r| self.ends.get(r)).map_or(0, |&(e, _)| e);
         present.then(|| &self.bytes[start as usize..end as usize])
     }
 
@@ -135,9 +132,7 @@ impl RecordBatch {
     pub fn rows(&self) -> impl Iterator<Item = RecordRef<'_>> {
         let mut faults = self.faults.iter().peekable();
         (0..self.len()).map(move |row| {
-            let fault = faults
-                .next_if(|(at, _)| *at == row)
-                .map(|(_, text)| text.as_str());
+            let fault = faults.next_if(|(at, _)| *at == row).map(|(_, text)| text.as_str());
             RecordRef {
                 incident_id: self.incident_id.get(row),
                 region: self.region.get(row),
@@ -160,21 +155,9 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_went_in() {
         let rows = [
-            RecordRef {
-                region: Some(""),
-                distance_km: Some(1.5),
-                ..RecordRef::default()
-            },
-            RecordRef {
-                incident_id: Some("ß1"),
-                fault: Some("ragged"),
-                ..RecordRef::default()
-            },
-            RecordRef {
-                region: Some("Nørre"),
-                priority: Some("1"),
-                ..RecordRef::default()
-            },
+            RecordRef { region: Some(""), distance_km: Some(1.5), ..RecordRef::default() },
+            RecordRef { incident_id: Some("ß1"), fault: Some("ragged"), ..RecordRef::default() },
+            RecordRef { region: Some("Nørre"), priority: Some("1"), ..RecordRef::default() },
         ];
         let mut batch = RecordBatch::default();
         for row in rows {

@@ -133,11 +133,7 @@ impl RefusalTally {
     /// All refusals.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.rows
-            .values()
-            .flat_map(BTreeMap::values)
-            .map(|(count, _)| count)
-            .sum()
+        self.rows.values().flat_map(BTreeMap::values).map(|(count, _)| count).sum()
     }
 
     /// Refusals per reason, only reasons that occurred.
@@ -156,12 +152,7 @@ impl RefusalTally {
         let mut rows = Vec::new();
         for (region, reasons) in self.rows {
             for (reason, (count, examples)) in reasons {
-                rows.push(RefusalRow {
-                    region: region.clone(),
-                    reason,
-                    count,
-                    examples,
-                });
+                rows.push(RefusalRow { region: region.clone(), reason, count, examples });
             }
         }
         rows
@@ -169,9 +160,7 @@ impl RefusalTally {
 }
 
 fn clip(text: &str) -> &str {
-    text.char_indices()
-        .nth(RefusalTally::MAX_CHARS)
-        .map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(RefusalTally::MAX_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -14,9 +14,7 @@ impl Selection {
     #[must_use]
     pub fn new(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let patterns = patterns.into_iter().map(|p| p.as_ref().trim().to_owned());
-        Self {
-            patterns: patterns.filter(|p| !p.is_empty()).collect(),
-        }
+        Self { patterns: patterns.filter(|p| !p.is_empty()).collect() }
     }
 
     /// Whether every region is selected, nameless ones included.
@@ -67,11 +65,7 @@ mod tests {
     #[test]
     fn patterns_match_as_in_a_shell() {
         let check = |pattern: &str, text: &str, expected: bool| {
-            assert_eq!(
-                Selection::new([pattern]).contains(text),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(Selection::new([pattern]).contains(text), expected, "{pattern} {text}");
         };
         check("B01", "B01", true);
         check("B01", "B011", false);

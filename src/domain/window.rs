@@ -16,10 +16,7 @@ pub struct Window {
 
 impl Window {
     /// Every moment.
-    pub const ALL: Self = Self {
-        from: None,
-        to: None,
-    };
+    pub const ALL: Self = Self { from: None, to: None };
 
     /// The bounds in microseconds since 1970-01-01 UTC, an open end at the type's limit.
     #[must_use]

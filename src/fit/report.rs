@@ -15,11 +15,7 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self {
-            max_iterations: 200,
-            tolerance: 1e-12,
-            confidence: 0.95,
-        }
+        Self { max_iterations: 200, tolerance: 1e-12, confidence: 0.95 }
     }
 }
 

@@ -41,18 +41,14 @@ pub(super) fn write(page: &mut Html, results: &RunResults) {
 fn write_finding(page: &mut Html, finding: &Finding, results: &[GroupResult]) {
     let n = finding.groups.len();
     page.raw("<li>").element("strong", count(n as u64));
-    page.raw(if n == 1 { " group " } else { " groups " })
-        .text(&finding.text)
-        .raw(": ");
+    page.raw(if n == 1 { " group " } else { " groups " }).text(&finding.text).raw(": ");
     for (i, &group) in finding.groups.iter().take(MAX_NAMES).enumerate() {
         page.raw(if i > 0 { ", " } else { "" }).raw("<a");
         page.attribute("href", format_args!("#g{group}")).raw(">");
         page.element("bdi", &results[group].group.key).raw("</a>");
     }
     if n > MAX_NAMES {
-        page.raw(" and ")
-            .text(count((n - MAX_NAMES) as u64))
-            .raw(" more");
+        page.raw(" and ").text(count((n - MAX_NAMES) as u64)).raw(" more");
     }
     page.raw(".</li>\n");
 }
@@ -61,58 +57,32 @@ fn findings(results: &[GroupResult]) -> Vec<Finding> {
     let outcomes = [
         (GroupOutcome::Failed, "without parameters"),
         (GroupOutcome::Cancelled, "not done when the run was stopped"),
-        (
-            GroupOutcome::CarriedOver,
-            "carried over from the set before",
-        ),
-        (
-            GroupOutcome::Fallback,
-            "served by a level above, for want of records",
-        ),
+        (GroupOutcome::CarriedOver, "carried over from the set before"),
+        (GroupOutcome::Fallback, "served by a level above, for want of records"),
     ];
     let by_outcome = outcomes.into_iter().map(|(outcome, text)| Finding {
         text: text.to_owned(),
         groups: positions(results, |result| result.group.outcome == outcome),
     });
     let statuses = [
-        (
-            ParameterStatus::NotIdentified,
-            "whose records cannot tell the",
-        ),
-        (
-            ParameterStatus::AtBound,
-            "on the edge of the permitted range of the",
-        ),
+        (ParameterStatus::NotIdentified, "whose records cannot tell the"),
+        (ParameterStatus::AtBound, "on the edge of the permitted range of the"),
     ];
     let names = parameter_names(results);
     let by_status = statuses.into_iter().flat_map(|(status, text)| {
         names.iter().map(move |name| {
             let label = words::parameter_label(name).map_or((*name).to_owned(), str::to_lowercase);
             let groups = positions(results, |result| {
-                result
-                    .parameters
-                    .iter()
-                    .any(|row| row.name == *name && row.status == status)
+                result.parameters.iter().any(|row| row.name == *name && row.status == status)
             });
-            Finding {
-                text: format!("{text} {label}"),
-                groups,
-            }
+            Finding { text: format!("{text} {label}"), groups }
         })
     });
-    by_outcome
-        .chain(by_status)
-        .filter(|finding| !finding.groups.is_empty())
-        .collect()
+    by_outcome.chain(by_status).filter(|finding| !finding.groups.is_empty()).collect()
 }
 
 fn positions(results: &[GroupResult], holds: impl Fn(&GroupResult) -> bool) -> Vec<usize> {
-    results
-        .iter()
-        .enumerate()
-        .filter(|(_, result)| holds(result))
-        .map(|(i, _)| i)
-        .collect()
+    results.iter().enumerate().filter(|(_, result)| holds(result)).map(|(i, _)| i).collect()
 }
 
 fn parameter_names(results: &[GroupResult]) -> Vec<&str> {

@@ -55,11 +55,7 @@ pub(super) fn percentage(share: f64) -> String {
 
 /// `part` of `whole` as a percentage, or [`UNKNOWN`] of nothing.
 pub(super) fn percentage_of(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        UNKNOWN.to_owned()
-    } else {
-        percentage(part as f64 / whole as f64)
-    }
+    if whole == 0 { UNKNOWN.to_owned() } else { percentage(part as f64 / whole as f64) }
 }
 
 /// A moment to the second, in UTC.
@@ -71,12 +67,7 @@ pub(super) fn moment(at: Timestamp) -> String {
 pub(super) fn bound(at: Timestamp) -> String {
     let day_us = 24 * 3600 * 1_000_000;
     let whole_day = at.as_microsecond().rem_euclid(day_us) == 0;
-    at.strftime(if whole_day {
-        "%Y-%m-%d"
-    } else {
-        "%Y-%m-%d %H:%M:%S"
-    })
-    .to_string()
+    at.strftime(if whole_day { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
 }
 
 /// A duration: `840 ms`, `12.3 s`, `4 min 05 s`, `2 h 10 min`.
@@ -86,29 +77,19 @@ pub(super) fn duration_ms(ms: f64) -> String {
         _ if !ms.is_finite() || ms < 0.0 => UNKNOWN.to_owned(),
         _ if ms < 999.5 => format!("{ms:.0} ms"),
         _ if ms < 59_950.0 => format!("{:.1} s", ms / 1000.0),
-        _ if seconds < 3600.0 => format!(
-            "{:.0} min {:02.0} s",
-            (seconds / 60.0).floor(),
-            seconds % 60.0
-        ),
+        _ if seconds < 3600.0 => {
+            format!("{:.0} min {:02.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+        }
         _ => {
             let minutes = (seconds / 60.0).round();
-            format!(
-                "{:.0} h {:02.0} min",
-                (minutes / 60.0).floor(),
-                minutes % 60.0
-            )
+            format!("{:.0} h {:02.0} min", (minutes / 60.0).floor(), minutes % 60.0)
         }
     }
 }
 
 fn signed(value: f64, size: &str) -> String {
     // U+2212 aligns with digits; a hyphen does not.
-    if value < 0.0 {
-        format!("−{size}")
-    } else {
-        size.to_owned()
-    }
+    if value < 0.0 { format!("−{size}") } else { size.to_owned() }
 }
 
 fn grouped(digits: &str) -> String {
@@ -173,23 +154,14 @@ mod tests {
     #[test]
     fn moments_are_in_utc() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        assert_eq!(
-            moment(at("2026-02-01T03:00:01.5+01:00")),
-            "2026-02-01 02:00:01 UTC"
-        );
+        assert_eq!(moment(at("2026-02-01T03:00:01.5+01:00")), "2026-02-01 02:00:01 UTC");
         assert_eq!(bound(at("2026-02-01T00:00:00Z")), "2026-02-01");
-        assert_eq!(
-            bound(at("2026-02-01T00:00:00+01:00")),
-            "2026-01-31 23:00:00"
-        );
+        assert_eq!(bound(at("2026-02-01T00:00:00+01:00")), "2026-01-31 23:00:00");
     }
 
     #[test]
     fn intervals_need_both_ends() {
-        assert_eq!(
-            interval(Some(48.91), Some(51.6)).as_deref(),
-            Some("48.9 – 51.6")
-        );
+        assert_eq!(interval(Some(48.91), Some(51.6)).as_deref(), Some("48.9 – 51.6"));
         assert_eq!(interval(Some(48.91), None), None);
         assert_eq!(interval(Some(48.91), Some(f64::INFINITY)), None);
         assert_eq!(count(30_096), "30,096");

@@ -11,9 +11,7 @@ pub(super) fn write(page: &mut Html, columns: &Columns<'_>) {
     if !columns.parameters.is_empty() {
         page.raw("<h3>Parameters</h3>\n<dl>\n");
         for &(name, _) in &columns.parameters {
-            page.raw("<dt>")
-                .text(words::parameter_label(name).unwrap_or(name))
-                .raw(" ");
+            page.raw("<dt>").text(words::parameter_label(name).unwrap_or(name)).raw(" ");
             page.element("code", name).raw("</dt><dd>");
             page.text(words::parameter_meaning(name).unwrap_or("see the model's settings"));
             page.raw("</dd>\n");
@@ -34,15 +32,12 @@ pub(super) fn write(page: &mut Html, columns: &Columns<'_>) {
     page.raw("<h3>Outcomes</h3>\n<dl>\n");
     for &outcome in GroupOutcome::ALL {
         page.element("dt", words::outcome_label(outcome));
-        page.element("dd", words::outcome_meaning(outcome))
-            .raw("\n");
+        page.element("dd", words::outcome_meaning(outcome)).raw("\n");
     }
     page.raw("</dl>\n<h3>Marks on estimates</h3>\n<dl>\n");
     for &status in ParameterStatus::ALL {
         if let Some(label) = words::status_label(status) {
-            page.element("dt", label)
-                .element("dd", words::status_meaning(status))
-                .raw("\n");
+            page.element("dt", label).element("dd", words::status_meaning(status)).raw("\n");
         }
     }
     page.raw("</dl>\n</details></section>\n");

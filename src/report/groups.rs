@@ -21,11 +21,7 @@ impl<'a> Columns<'a> {
         let mut seen = BTreeSet::new();
         let rows = results.results.iter().flat_map(|result| &result.parameters);
         let new = rows.filter(|row| seen.insert(row.name.as_str()));
-        Self {
-            parameters: new
-                .map(|row| (row.name.as_str(), row.unit.as_str()))
-                .collect(),
-        }
+        Self { parameters: new.map(|row| (row.name.as_str(), row.unit.as_str())).collect() }
     }
 }
 
@@ -34,12 +30,8 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>, columns: &Columns<
     if results.is_empty() {
         return;
     }
-    let plots: BTreeMap<&GroupKey, usize> = input
-        .plots
-        .iter()
-        .enumerate()
-        .map(|(i, plot)| (&plot.key, i))
-        .collect();
+    let plots: BTreeMap<&GroupKey, usize> =
+        input.plots.iter().enumerate().map(|(i, plot)| (&plot.key, i)).collect();
     page.raw("<section id=\"groups\">\n<h2>Groups</h2>\n");
     page.raw("<p class=\"hint\">Each estimate stands above its 95 % interval. ");
     page.raw("A name leads to its plot.</p>\n<div class=\"scroll\" tabindex=\"0\">\n");
@@ -47,13 +39,7 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>, columns: &Columns<
     head(page, columns);
     page.raw("<tbody>\n");
     for (i, result) in results.iter().enumerate() {
-        row(
-            page,
-            i,
-            result,
-            columns,
-            plots.get(&result.group.key).copied(),
-        );
+        row(page, i, result, columns, plots.get(&result.group.key).copied());
     }
     page.raw("</tbody>\n</table>\n</div>\n</section>\n");
 }
@@ -61,12 +47,9 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>, columns: &Columns<
 fn head(page: &mut Html, columns: &Columns<'_>) {
     page.raw("<thead><tr><th scope=\"col\">Group</th>");
     for &(name, unit) in &columns.parameters {
-        page.raw("<th scope=\"col\" class=\"num\"")
-            .attribute("title", name)
-            .raw(">");
+        page.raw("<th scope=\"col\" class=\"num\"").attribute("title", name).raw(">");
         page.text(words::parameter_label(name).unwrap_or(name));
-        page.raw("<small>")
-            .text(if unit.is_empty() { "pure number" } else { unit });
+        page.raw("<small>").text(if unit.is_empty() { "pure number" } else { unit });
         page.raw("</small></th>");
     }
     page.raw(concat!(
@@ -86,9 +69,7 @@ fn row(
     plot: Option<usize>,
 ) {
     let group = &result.group;
-    page.raw("<tr")
-        .attribute("id", format_args!("g{position}"))
-        .raw("><th scope=\"row\">");
+    page.raw("<tr").attribute("id", format_args!("g{position}")).raw("><th scope=\"row\">");
     name(page, &group.key, plot);
     page.raw("</th>");
     for &(name, _) in &columns.parameters {
@@ -108,9 +89,7 @@ fn row(
 
 fn name(page: &mut Html, key: &GroupKey, plot: Option<usize>) {
     if let Some(plot) = plot {
-        page.raw("<a")
-            .attribute("href", format_args!("#p{plot}"))
-            .raw(">");
+        page.raw("<a").attribute("href", format_args!("#p{plot}")).raw(">");
         page.element("bdi", &key.region).raw("</a>");
     } else {
         page.element("bdi", &key.region);
@@ -123,29 +102,17 @@ fn name(page: &mut Html, key: &GroupKey, plot: Option<usize>) {
 
 fn estimate(page: &mut Html, row: Option<&ParameterRow>) {
     let Some(row) = row else {
-        page.raw("<td class=\"num none\">")
-            .text(UNKNOWN)
-            .raw("</td>");
+        page.raw("<td class=\"num none\">").text(UNKNOWN).raw("</td>");
         return;
     };
-    let unsure = matches!(
-        row.status,
-        ParameterStatus::NotIdentified | ParameterStatus::AtBound
-    );
-    page.raw(if unsure {
-        "<td class=\"num unsure\">"
-    } else {
-        "<td class=\"num\">"
-    });
+    let unsure = matches!(row.status, ParameterStatus::NotIdentified | ParameterStatus::AtBound);
+    page.raw(if unsure { "<td class=\"num unsure\">" } else { "<td class=\"num\">" });
     page.text(number(row.estimate)).raw("<small>");
     let interval = interval(row.ci_low, row.ci_high);
     page.text(interval.as_deref().unwrap_or(UNKNOWN));
     if let Some(label) = words::status_label(row.status) {
-        page.raw(if interval.is_some() { "<br>" } else { " " })
-            .raw("<span class=\"mark\"");
-        page.attribute("title", words::status_meaning(row.status))
-            .raw(">")
-            .text(label);
+        page.raw(if interval.is_some() { "<br>" } else { " " }).raw("<span class=\"mark\"");
+        page.attribute("title", words::status_meaning(row.status)).raw(">").text(label);
         page.raw("</span>");
     }
     page.raw("</small></td>");
@@ -171,9 +138,7 @@ fn outcome(page: &mut Html, result: &GroupResult) {
 /// A group's outcome as a coloured word.
 pub(super) fn badge(page: &mut Html, result: &GroupResult) {
     let outcome = result.group.outcome;
-    page.raw("<span")
-        .attribute("class", format_args!("badge {outcome}"));
-    page.attribute("title", words::outcome_meaning(outcome))
-        .raw(">");
+    page.raw("<span").attribute("class", format_args!("badge {outcome}"));
+    page.attribute("title", words::outcome_meaning(outcome)).raw(">");
     page.text(words::outcome_label(outcome)).raw("</span>");
 }

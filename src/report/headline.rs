@@ -24,17 +24,11 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>) {
 
 fn status(page: &mut Html, run: Option<&RunRow>) {
     let name = run.map_or("unrecorded", |run| run.status.as_str());
-    page.raw("<p")
-        .attribute("class", format_args!("status {name}"))
-        .raw(">");
-    page.element("strong", if run.is_some() { name } else { "not recorded" })
-        .raw(" ");
-    page.text(words::run_sentence(run.map(|run| run.status)))
-        .raw("</p>\n");
+    page.raw("<p").attribute("class", format_args!("status {name}")).raw(">");
+    page.element("strong", if run.is_some() { name } else { "not recorded" }).raw(" ");
+    page.text(words::run_sentence(run.map(|run| run.status))).raw("</p>\n");
     if let Some(message) = run.map(|run| &run.message).filter(|text| !text.is_empty()) {
-        page.raw("<p class=\"message\">")
-            .text(message)
-            .raw("</p>\n");
+        page.raw("<p class=\"message\">").text(message).raw("</p>\n");
     }
 }
 
@@ -45,32 +39,16 @@ fn facts(page: &mut Html, results: &RunResults) {
         fact(page, "Scope", &request.scope);
         fact(page, "Window", &window_text(request.window));
         fact(page, "Model", &request.model);
-        fact(
-            page,
-            "Asked by",
-            &format!("{} ({})", request.requested_by, request.trigger),
-        );
+        fact(page, "Asked by", &format!("{} ({})", request.requested_by, request.trigger));
         if !request.reason.is_empty() {
             fact(page, "Reason", &request.reason);
         }
-        fact(
-            page,
-            "Started",
-            &run.started_at.map_or_else(|| UNKNOWN.to_owned(), moment),
-        );
-        fact(
-            page,
-            "Finished",
-            &run.finished_at.map_or_else(|| UNKNOWN.to_owned(), moment),
-        );
+        fact(page, "Started", &run.started_at.map_or_else(|| UNKNOWN.to_owned(), moment));
+        fact(page, "Finished", &run.finished_at.map_or_else(|| UNKNOWN.to_owned(), moment));
         if let Some(code) = run.exit_code {
             fact(page, "Exit code", &code.to_string());
         }
-        fact(
-            page,
-            "Fitted by",
-            &format!("speedfit {}", request.code_version),
-        );
+        fact(page, "Fitted by", &format!("speedfit {}", request.code_version));
     } else if let Some(first) = results.results.first() {
         fact(page, "Model", &first.group.model);
     }
@@ -79,18 +57,14 @@ fn facts(page: &mut Html, results: &RunResults) {
     }
     if !results.settings_hash.is_empty() {
         let short: String = results.settings_hash.chars().take(12).collect();
-        page.raw("<div><dt>Settings</dt><dd><code")
-            .attribute("title", &results.settings_hash);
+        page.raw("<div><dt>Settings</dt><dd><code").attribute("title", &results.settings_hash);
         page.raw(">").text(short).raw("</code></dd></div>\n");
     }
     page.raw("</dl>\n");
 }
 
 fn fact(page: &mut Html, name: &'static str, value: &str) {
-    page.raw("<div>")
-        .element("dt", name)
-        .element("dd", value)
-        .raw("</div>\n");
+    page.raw("<div>").element("dt", name).element("dd", value).raw("</div>\n");
 }
 
 /// The half-open window; `up to` leaves its end outside.
@@ -120,19 +94,12 @@ fn timing_text(results: &RunResults) -> String {
 fn rows_tile(page: &mut Html, results: &RunResults) {
     let rows = &results.rows;
     let refused: u64 = rows.refused.values().sum();
-    page.raw("<section class=\"tile\"><h2>Rows</h2><p class=\"big\">")
-        .text(count(rows.used));
-    page.raw(" <small>used of ")
-        .text(count(rows.read))
-        .raw(" read</small></p>\n");
+    page.raw("<section class=\"tile\"><h2>Rows</h2><p class=\"big\">").text(count(rows.used));
+    page.raw(" <small>used of ").text(count(rows.read)).raw(" read</small></p>\n");
     bar(page, &[("used", rows.used), ("refused", refused)]);
-    page.raw("<p class=\"legend\"><span class=\"key used\">used ")
-        .text(count(rows.used));
-    page.raw("</span> <span class=\"key refused\">refused ")
-        .text(count(refused));
-    page.raw(" (")
-        .text(percentage_of(refused, rows.read))
-        .raw(" %)</span></p></section>\n");
+    page.raw("<p class=\"legend\"><span class=\"key used\">used ").text(count(rows.used));
+    page.raw("</span> <span class=\"key refused\">refused ").text(count(refused));
+    page.raw(" (").text(percentage_of(refused, rows.read)).raw(" %)</span></p></section>\n");
 }
 
 fn groups_tile(page: &mut Html, results: &RunResults) {
@@ -142,21 +109,15 @@ fn groups_tile(page: &mut Html, results: &RunResults) {
         .filter_map(|outcome| Some((outcome.as_str(), *results.groups.get(outcome)?)))
         .filter(|&(_, n)| n > 0)
         .collect();
-    page.raw("<section class=\"tile\"><h2>Groups</h2><p class=\"big\">")
-        .text(count(total));
+    page.raw("<section class=\"tile\"><h2>Groups</h2><p class=\"big\">").text(count(total));
     page.raw(" <small>by outcome</small></p>\n");
     bar(page, &parts);
     page.raw("<p class=\"legend\">");
     for &outcome in GroupOutcome::ALL {
         if let Some(&n) = results.groups.get(&outcome).filter(|&&n| n > 0) {
-            page.raw("<span")
-                .attribute("class", format_args!("key {outcome}"));
-            page.attribute("title", words::outcome_meaning(outcome))
-                .raw(">");
-            page.text(words::outcome_label(outcome))
-                .raw(" ")
-                .text(count(n))
-                .raw("</span> ");
+            page.raw("<span").attribute("class", format_args!("key {outcome}"));
+            page.attribute("title", words::outcome_meaning(outcome)).raw(">");
+            page.text(words::outcome_label(outcome)).raw(" ").text(count(n)).raw("</span> ");
         }
     }
     page.raw("</p></section>\n");
@@ -166,9 +127,7 @@ fn groups_tile(page: &mut Html, results: &RunResults) {
 fn bar(page: &mut Html, parts: &[(&str, u64)]) {
     page.raw("<div class=\"bar\" aria-hidden=\"true\">");
     for (class, n) in parts.iter().filter(|(_, n)| *n > 0) {
-        page.raw("<i")
-            .attribute("class", class)
-            .attribute("style", format_args!("flex-grow:{n}"));
+        page.raw("<i").attribute("class", class).attribute("style", format_args!("flex-grow:{n}"));
         page.raw("></i>");
     }
     page.raw("</div>\n");

@@ -29,13 +29,7 @@ impl Html {
 
     /// Appends `<tag>text</tag>`, the text escaped.
     pub(super) fn element(&mut self, tag: &'static str, text: impl Display) -> &mut Self {
-        self.raw("<")
-            .raw(tag)
-            .raw(">")
-            .text(text)
-            .raw("</")
-            .raw(tag)
-            .raw(">")
+        self.raw("<").raw(tag).raw(">").text(text).raw("</").raw(tag).raw(">")
     }
 
     /// Appends a finished drawing.
@@ -74,10 +68,7 @@ mod tests {
     #[test]
     fn text_and_attributes_are_escaped() {
         let mut html = Html::default();
-        html.raw("<p")
-            .attribute("title", "a\" onload='x'")
-            .raw(">")
-            .text("<b>&amp;\u{0}Zürich?");
+        html.raw("<p").attribute("title", "a\" onload='x'").raw(">").text("<b>&amp;\u{0}Zürich?");
         assert_eq!(
             html.finish(),
             "<p title=\"a&quot; onload=&#39;x&#39;\">&lt;b&gt;&amp;amp;\u{FFFD}Zürich?"

@@ -79,9 +79,7 @@ pub fn html(input: &ReportInput<'_>) -> Result<String, ReportError> {
         "<meta http-equiv=\"Content-Security-Policy\" ",
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>",
     ));
-    page.text(input.title)
-        .raw("</title>\n<style>\n")
-        .raw(include_str!("style.css"));
+    page.text(input.title).raw("</title>\n<style>\n").raw(include_str!("style.css"));
     page.raw("</style>\n</head>\n<body>\n");
     headline::write(&mut page, input);
     page.raw("<main>\n");
@@ -90,11 +88,8 @@ pub fn html(input: &ReportInput<'_>) -> Result<String, ReportError> {
     plots::write(&mut page, input)?;
     refusals::write(&mut page, input.results);
     glossary::write(&mut page, &columns);
-    page.raw("</main>\n<footer><p>Made by speedfit ")
-        .text(input.code_version)
-        .raw(" on ");
-    page.text(format::moment(input.generated_at))
-        .raw(".</p></footer>\n</body>\n</html>\n");
+    page.raw("</main>\n<footer><p>Made by speedfit ").text(input.code_version).raw(" on ");
+    page.text(format::moment(input.generated_at)).raw(".</p></footer>\n</body>\n</html>\n");
     Ok(page.finish())
 }
 

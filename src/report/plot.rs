@@ -67,9 +67,7 @@ impl Visible {
     /// Upper ends of the axes, with a little room.
     fn extent(&self) -> Option<(f64, f64)> {
         let bins = self.bins.iter().map(|&(x, [_, _, p90])| (x, p90));
-        let points = bins
-            .chain(self.curve.iter().copied())
-            .chain(self.previous.iter().copied());
+        let points = bins.chain(self.curve.iter().copied()).chain(self.previous.iter().copied());
         let (x, y) = points.reduce(|(x, y), (px, py)| (x.max(px), y.max(py)))?;
         // A floor of 100 m and 0.1 min keeps the axes from collapsing on a single point.
         Some((x.max(0.1) * 1.03, y.max(0.1) * 1.05))
@@ -88,12 +86,7 @@ fn bin_min(bin: &DistanceBin) -> Option<(f64, [f64; 3])> {
 
 fn curve_min(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let points = points.iter().map(|&(km, s)| (km, s / 60.0));
-    thinned(
-        points
-            .filter(|&(x, y)| drawable(x) && drawable(y))
-            .collect(),
-        MAX_CURVE_POINTS,
-    )
+    thinned(points.filter(|&(x, y)| drawable(x) && drawable(y)).collect(), MAX_CURVE_POINTS)
 }
 
 /// At most `max` of the items (`max` > 1), evenly chosen, first and last among them.
@@ -101,9 +94,7 @@ fn thinned<T: Copy>(items: Vec<T>, max: usize) -> Vec<T> {
     if items.len() <= max {
         return items;
     }
-    (0..max)
-        .map(|i| items[i * (items.len() - 1) / (max - 1)])
-        .collect()
+    (0..max).map(|i| items[i * (items.len() - 1) / (max - 1)]).collect()
 }
 
 /// Draws the plot, or `None` where nothing of it can be drawn.
@@ -149,28 +140,17 @@ fn draw_into(svg: &mut String, visible: &Visible, extent: (f64, f64)) -> Result<
             .iter()
             .map(|&(x, [p10, _, p90])| PathElement::new(vec![(x, p10), (x, p90)], observed)),
     )?;
-    chart.draw_series(LineSeries::new(
-        visible.previous.iter().copied(),
-        PREVIOUS.stroke_width(3),
-    ))?;
-    chart.draw_series(LineSeries::new(
-        visible.curve.iter().copied(),
-        CURVE.stroke_width(4),
-    ))?;
+    chart
+        .draw_series(LineSeries::new(visible.previous.iter().copied(), PREVIOUS.stroke_width(3)))?;
+    chart.draw_series(LineSeries::new(visible.curve.iter().copied(), CURVE.stroke_width(4)))?;
     chart.draw_series(
-        visible
-            .bins
-            .iter()
-            .map(|&(x, [_, p50, _])| Circle::new((x, p50), 6, OBSERVED.filled())),
+        visible.bins.iter().map(|&(x, [_, p50, _])| Circle::new((x, p50), 6, OBSERVED.filled())),
     )?;
     root.present()
 }
 
 /// A tick's label: `0`, `2.5`, `0.05`.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "plotters passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "plotters passes a reference")]
 fn tick(value: &f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -214,15 +194,8 @@ mod tests {
             p50_s: 130.0 + 40.0 * i as f64,
             p90_s: 180.0 + 55.0 * i as f64,
         });
-        let curve = (0..200)
-            .map(|i| (f64::from(i) * 0.05, f64::from(i).sqrt() * 60.0))
-            .collect();
-        GroupPlot {
-            key: GroupKey::region("A"),
-            bins: bins.collect(),
-            curve,
-            previous: None,
-        }
+        let curve = (0..200).map(|i| (f64::from(i) * 0.05, f64::from(i).sqrt() * 60.0)).collect();
+        GroupPlot { key: GroupKey::region("A"), bins: bins.collect(), curve, previous: None }
     }
 
     #[test]

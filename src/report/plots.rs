@@ -17,13 +17,8 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>) -> Result<(), Repo
     if input.plots.is_empty() {
         return Ok(());
     }
-    let results: BTreeMap<&GroupKey, (usize, &GroupResult)> = input
-        .results
-        .results
-        .iter()
-        .enumerate()
-        .map(|(i, r)| (&r.group.key, (i, r)))
-        .collect();
+    let results: BTreeMap<&GroupKey, (usize, &GroupResult)> =
+        input.results.results.iter().enumerate().map(|(i, r)| (&r.group.key, (i, r))).collect();
     page.raw("<section id=\"plots\">\n<h2>Plots</h2>\n");
     legend(page, input.plots.iter().any(|plot| plot.previous.is_some()));
     for (sheet, plots) in input.plots.chunks(PLOTS_PER_SHEET).enumerate() {
@@ -35,11 +30,7 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>) -> Result<(), Repo
         for (i, plot) in plots.iter().enumerate() {
             figure(page, first + i, plot, results.get(&plot.key).copied())?;
         }
-        page.raw(if sheet > 0 {
-            "</div></details>\n"
-        } else {
-            "</div>\n"
-        });
+        page.raw(if sheet > 0 { "</div></details>\n" } else { "</div>\n" });
     }
     page.raw("</section>\n");
     Ok(())
@@ -61,14 +52,10 @@ fn fold(page: &mut Html, first: usize, plots: &[GroupPlot]) {
     let (Some(from), Some(to)) = (plots.first(), plots.last()) else {
         return;
     };
-    page.raw("<details><summary>Plot ")
-        .text(count(first as u64 + 1))
-        .raw(": ");
+    page.raw("<details><summary>Plot ").text(count(first as u64 + 1)).raw(": ");
     page.element("bdi", &from.key);
     if plots.len() > 1 {
-        page.raw(" … ")
-            .text(count((first + plots.len()) as u64))
-            .raw(": ");
+        page.raw(" … ").text(count((first + plots.len()) as u64)).raw(": ");
         page.element("bdi", &to.key);
     }
     page.raw("</summary>\n");
@@ -84,13 +71,9 @@ fn figure(
         group: plot.key.to_string(),
         source: Box::new(source),
     })?;
-    page.raw("<figure")
-        .attribute("id", format_args!("p{position}"))
-        .raw("><figcaption>");
+    page.raw("<figure").attribute("id", format_args!("p{position}")).raw("><figcaption>");
     if let Some((row, result)) = result {
-        page.raw("<a")
-            .attribute("href", format_args!("#g{row}"))
-            .raw(">");
+        page.raw("<a").attribute("href", format_args!("#g{row}")).raw(">");
         page.element("bdi", &plot.key).raw("</a> ");
         groups::badge(page, result);
         page.raw("<small>").text(summary(result)).raw("</small>");
@@ -109,15 +92,8 @@ fn figure(
 /// `1,234 records · 50.2 km/h · mean error 71.4 s`.
 fn summary(result: &GroupResult) -> String {
     let n = result.group.n_used;
-    let mut parts = vec![format!(
-        "{} record{}",
-        count(n),
-        if n == 1 { "" } else { "s" }
-    )];
-    let speed = result
-        .parameters
-        .iter()
-        .find(|row| row.name == "cruise_speed_kmh");
+    let mut parts = vec![format!("{} record{}", count(n), if n == 1 { "" } else { "s" })];
+    let speed = result.parameters.iter().find(|row| row.name == "cruise_speed_kmh");
     if let Some(row) = speed.filter(|row| row.status != ParameterStatus::NotIdentified) {
         parts.push(format!("{} {}", number(row.estimate), row.unit));
     }

@@ -33,29 +33,13 @@ fn by_reason(page: &mut Html, results: &RunResults, total: u64) {
         "<th scope=\"col\" class=\"num\">% of refused</th></tr></thead>\n<tbody>\n",
     ));
     for (&reason, &n) in results.rows.refused.iter().filter(|(_, n)| **n > 0) {
-        page.raw("<tr><th scope=\"row\">")
-            .text(words::reason_label(reason))
-            .raw("<small><code>");
+        page.raw("<tr><th scope=\"row\">").text(words::reason_label(reason)).raw("<small><code>");
         page.text(reason).raw("</code></small></th>");
-        numbers(
-            page,
-            &[
-                count(n),
-                percentage_of(n, results.rows.read),
-                percentage_of(n, total),
-            ],
-        );
+        numbers(page, &[count(n), percentage_of(n, results.rows.read), percentage_of(n, total)]);
         page.raw("</tr>\n");
     }
     page.raw("</tbody>\n<tfoot><tr><th scope=\"row\">all</th>");
-    numbers(
-        page,
-        &[
-            count(total),
-            percentage_of(total, results.rows.read),
-            "100".to_owned(),
-        ],
-    );
+    numbers(page, &[count(total), percentage_of(total, results.rows.read), "100".to_owned()]);
     page.raw("</tr></tfoot>\n</table></div>\n");
 }
 
@@ -86,24 +70,18 @@ fn by_region(page: &mut Html, refusals: &[RefusalRow]) {
         } else {
             page.element("bdi", &row.region);
         }
-        page.raw("</th><td>")
-            .text(words::reason_label(row.reason))
-            .raw("</td>");
+        page.raw("</th><td>").text(words::reason_label(row.reason)).raw("</td>");
         numbers(page, &[count(row.count)]);
         page.raw("<td class=\"examples\">");
         for (i, example) in row.examples.iter().enumerate() {
-            page.raw(if i > 0 { ", " } else { "" })
-                .element("code", example);
+            page.raw(if i > 0 { ", " } else { "" }).element("code", example);
         }
         page.raw("</td></tr>\n");
     }
     page.raw("</tbody>\n</table></div>\n");
     if rows.len() > MAX_ROWS {
-        page.raw("<p class=\"hint\">The ")
-            .text(count(MAX_ROWS as u64))
-            .raw(" largest of ");
-        page.text(count(rows.len() as u64))
-            .raw("; the ledger has them all.</p>\n");
+        page.raw("<p class=\"hint\">The ").text(count(MAX_ROWS as u64)).raw(" largest of ");
+        page.text(count(rows.len() as u64)).raw("; the ledger has them all.</p>\n");
     }
     page.raw("</details>\n");
 }

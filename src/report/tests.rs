@@ -77,10 +77,8 @@ fn failed(name: &str) -> GroupResult {
 }
 
 fn run(status: RunStatus) -> RunRow {
-    let window = Window {
-        from: Some(at("2026-01-01T00:00:00Z")),
-        to: Some(at("2026-02-01T00:00:00Z")),
-    };
+    let window =
+        Window { from: Some(at("2026-01-01T00:00:00Z")), to: Some(at("2026-02-01T00:00:00Z")) };
     RunRow {
         id: RunId(42),
         request: RunRequest {
@@ -117,11 +115,7 @@ fn results(status: RunStatus, results: Vec<GroupResult>) -> RunResults {
             ("fit".to_owned(), 96.4),
             ("total".to_owned(), 12_030.0),
         ]),
-        rows: RowCounts {
-            read: 3000,
-            used: 2988,
-            refused: BTreeMap::new(),
-        },
+        rows: RowCounts { read: 3000, used: 2988, refused: BTreeMap::new() },
         groups,
         refusals: Vec::new(),
         results,
@@ -137,18 +131,10 @@ fn plot(key: &GroupKey) -> GroupPlot {
         p90_s: 190.0 + 50.0 * f64::from(i),
     });
     let curve = |factor: f64| {
-        (0..=60)
-            .map(|i| f64::from(i) * 0.085)
-            .map(|km| (km, factor * km.sqrt()))
-            .collect()
+        (0..=60).map(|i| f64::from(i) * 0.085).map(|km| (km, factor * km.sqrt())).collect()
     };
     let previous = Some(curve(290.0));
-    GroupPlot {
-        key: key.clone(),
-        bins: bins.collect(),
-        curve: curve(305.0),
-        previous,
-    }
+    GroupPlot { key: key.clone(), bins: bins.collect(), curve: curve(305.0), previous }
 }
 
 fn report(results: &RunResults, plots: &[GroupPlot]) -> String {
@@ -175,15 +161,11 @@ fn small_report_reads_as_agreed() {
     shy.parameters[1].status = ParameterStatus::NotIdentified;
     (shy.parameters[1].ci_low, shy.parameters[1].ci_high) = (None, None);
     shy.group.key.band = "peak".to_owned();
-    let mut results = results(
-        RunStatus::Partial,
-        vec![group("Barking"), shy, failed("City of London")],
-    );
+    let mut results =
+        results(RunStatus::Partial, vec![group("Barking"), shy, failed("City of London")]);
     results.rows.read = 3012;
-    results.rows.refused = BTreeMap::from([
-        (RefusalReason::NullField, 22),
-        (RefusalReason::SpeedImplausible, 2),
-    ]);
+    results.rows.refused =
+        BTreeMap::from([(RefusalReason::NullField, 22), (RefusalReason::SpeedImplausible, 2)]);
     results.refusals = vec![RefusalRow {
         region: String::new(),
         reason: RefusalReason::NullField,
@@ -238,10 +220,7 @@ fn a_run_without_groups_says_so() {
 
 #[test]
 fn failed_groups_are_named_first() {
-    let html = report(
-        &results(RunStatus::Refused, vec![failed("A"), failed("B")]),
-        &[],
-    );
+    let html = report(&results(RunStatus::Refused, vec![failed("A"), failed("B")]), &[]);
     let finding = "<strong>2</strong> groups without parameters: <a href=\"#g0\"><bdi>A</bdi></a>";
     assert!(html.contains(finding));
     assert!(html.contains("3 records are fewer than the 40"));
@@ -251,10 +230,7 @@ fn failed_groups_are_named_first() {
 #[test]
 fn three_hundred_groups_stay_readable() {
     let groups: Vec<GroupResult> = (0..300).map(|i| group(&format!("Region {i:03}"))).collect();
-    let plots: Vec<GroupPlot> = groups
-        .iter()
-        .map(|result| plot(&result.group.key))
-        .collect();
+    let plots: Vec<GroupPlot> = groups.iter().map(|result| plot(&result.group.key)).collect();
     let results = results(RunStatus::Done, groups);
     let html = report(&results, &plots);
     assert!(html.len() < 2_000_000, "{} bytes", html.len());
@@ -267,9 +243,8 @@ fn three_hundred_groups_stay_readable() {
 fn every_element_is_closed() {
     let results = results(RunStatus::Partial, vec![group("A"), failed("B")]);
     let html = report(&results, &vec![plot(&GroupKey::region("A")); 30]);
-    for tag in [
-        "section", "details", "div", "table", "tr", "td", "th", "p", "dl", "figure", "svg",
-    ] {
+    for tag in ["section", "details", "div", "table", "tr", "td", "th", "p", "dl", "figure", "svg"]
+    {
         let open = [" ", ">"].map(|end| html.matches(&format!("<{tag}{end}")).count());
         let closed = html.matches(&format!("</{tag}>")).count();
         assert_eq!(open.iter().sum::<usize>(), closed, "{tag}");
@@ -279,13 +254,7 @@ fn every_element_is_closed() {
 #[test]
 fn the_style_sheet_knows_every_colour_of_a_plot() {
     let css = include_str!("style.css");
-    for colour in [
-        plot::GRID,
-        plot::AXIS,
-        plot::OBSERVED,
-        plot::CURVE,
-        plot::PREVIOUS,
-    ] {
+    for colour in [plot::GRID, plot::AXIS, plot::OBSERVED, plot::CURVE, plot::PREVIOUS] {
         let name = format!("#{:02X}{:02X}{:02X}", colour.0, colour.1, colour.2);
         assert!(css.contains(&format!("[stroke=\"{name}\"]")), "{name}");
     }

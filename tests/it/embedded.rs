@@ -1,9 +1,6 @@
 //! The embedded database beyond the contract of stores: the file, its records, its views.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by panicking, as they do"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
 mod file;
 mod killed;
@@ -23,9 +20,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-        }
+        Self { folder: TempDir::new().unwrap() }
     }
 
     fn path(&self) -> PathBuf {
@@ -38,9 +33,7 @@ impl Desk {
     }
 
     async fn database_with(&self, options: Options) -> Embedded {
-        let database = Embedded::open_with(&self.path(), Mode::Migrating, options)
-            .await
-            .unwrap();
+        let database = Embedded::open_with(&self.path(), Mode::Migrating, options).await.unwrap();
         database.migrate().await.unwrap();
         database
     }

@@ -4,9 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use speedfit::adapters::memory::{
-    Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation,
-};
+use speedfit::adapters::memory::{Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{
     GroupOutcome, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Selection, Splits,
@@ -126,7 +124,10 @@ async fn a_run_publishes_every_group_and_the_ledger_agrees() {
     assert_eq!(report.message, "2 of 2 groups published");
     assert_eq!(report.results.rows.read, 500);
     let row = report.results.run.clone().unwrap();
-    assert_eq!((row.status, row.exit_code, row.counts.groups_fitted), (RunStatus::Done, Some(0), 2));
+    assert_eq!(
+        (row.status, row.exit_code, row.counts.groups_fitted),
+        (RunStatus::Done, Some(0), 2)
+    );
     let current = stage.store.current("test").await.unwrap().unwrap();
     assert_eq!(current, report.set);
     // acceleration, cruise speed, spread
@@ -157,8 +158,7 @@ async fn a_refused_group_keeps_what_it_had() {
         rows.map(|p| p.estimate).collect()
     };
     assert_eq!(of_a(&first), of_a(&second));
-    let carried: Vec<_> =
-        second.set.parameters.iter().filter(|p| p.key.region == "A").collect();
+    let carried: Vec<_> = second.set.parameters.iter().filter(|p| p.key.region == "A").collect();
     assert!(carried.iter().all(|p| p.status == ParameterStatus::CarriedOver));
     // Its own new estimate is told beside the one that stays.
     assert!(carried.iter().all(|p| p.raw_estimate.is_some_and(|raw| raw.is_finite())));
@@ -270,10 +270,7 @@ async fn a_second_run_of_the_scope_is_refused_while_the_first_works() {
     });
     let refusal = second.unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
-    assert_eq!(
-        refusal.to_string(),
-        "run 2 was refused: another run of scope `test` is active"
-    );
+    assert_eq!(refusal.to_string(), "run 2 was refused: another run of scope `test` is active");
     assert_eq!(first.unwrap().status, RunStatus::Done);
     assert_eq!(stage.statuses().await, [RunStatus::Done, RunStatus::Refused]);
 }

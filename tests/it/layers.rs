@@ -66,10 +66,8 @@ const ONLY_IN: &[(&[&str], &[&str])] = &[
 ];
 
 /// Names from outside that a module must do without.
-const NEVER_IN: &[(&str, &[&str])] = &[(
-    "fit",
-    &["serde", "serde_json", "tokio", "tokio_util", "async_trait"],
-)];
+const NEVER_IN: &[(&str, &[&str])] =
+    &[("fit", &["serde", "serde_json", "tokio", "tokio_util", "async_trait"])];
 
 /// A hard look is due long before.
 const MAX_LINES: usize = 500;
@@ -100,51 +98,30 @@ fn fault(file: &str, path: &SourcePath) -> Option<String> {
         return Some("names the crate's root, which hides what is used of it".to_owned());
     }
     let permitted = target == own || allowed.contains(&target);
-    (!permitted).then(|| {
-        format!(
-            "`{own}` may not use `{target}` (`{}`)",
-            path.names.join("::")
-        )
-    })
+    (!permitted).then(|| format!("`{own}` may not use `{target}` (`{}`)", path.names.join("::")))
 }
 
 fn foreign_fault(file: &str, own: &str, path: &SourcePath) -> Option<String> {
     let first = path.names.first()?;
-    let names = |wanted: &[&str]| {
-        path.names
-            .iter()
-            .zip(wanted)
-            .filter(|(a, b)| a == *b)
-            .count()
-    };
+    let names = |wanted: &[&str]| path.names.iter().zip(wanted).filter(|(a, b)| a == *b).count();
     let misplaced = ONLY_IN.iter().find(|(wanted, places)| {
         names(wanted) == wanted.len()
             && !places.iter().any(|place| {
-                file == *place
-                    || file
-                        .strip_prefix(place)
-                        .is_some_and(|rest| rest.starts_with('/'))
+                file == *place || file.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'))
             })
     });
     if let Some((wanted, places)) = misplaced {
-        return Some(format!(
-            "`{}` belongs in {} only",
-            wanted.join("::"),
-            places.join(", ")
-        ));
+        return Some(format!("`{}` belongs in {} only", wanted.join("::"), places.join(", ")));
     }
-    let banned = NEVER_IN
-        .iter()
-        .any(|(module, names)| own == *module && names.contains(&first.as_str()));
+    let banned =
+        NEVER_IN.iter().any(|(module, names)| own == *module && names.contains(&first.as_str()));
     banned.then(|| format!("`{own}` does without `{first}`"))
 }
 
 /// The modules that a file is, outermost first: `src/job/plan.rs` is `job`, `plan`.
 fn modules(file: &str) -> Vec<String> {
     let inner = file.trim_start_matches("src/").trim_end_matches(".rs");
-    let names = inner
-        .split('/')
-        .filter(|name| !["mod", "lib"].contains(name));
+    let names = inner.split('/').filter(|name| !["mod", "lib"].contains(name));
     names.map(str::to_owned).collect()
 }
 
@@ -156,10 +133,7 @@ fn from_root(own_modules: &[String], path: &SourcePath) -> Option<Vec<String>> {
         return Some(names[1..].to_vec());
     }
     let after_self = names.strip_prefix(&["self".to_owned()]).unwrap_or(names);
-    let n_up = after_self
-        .iter()
-        .take_while(|name| *name == "super")
-        .count();
+    let n_up = after_self.iter().take_while(|name| *name == "super").count();
     let depth = own_modules.len() + path.n_inline_mods;
     (n_up > 0 && n_up >= depth).then(|| after_self[n_up..].to_vec())
 }
@@ -188,10 +162,7 @@ fn sources() -> io::Result<Vec<(String, String)>> {
 #[test]
 fn layers_hold() {
     let sources = sources().unwrap();
-    assert!(
-        sources.iter().any(|(file, _)| file == "src/lib.rs"),
-        "the sources are not there"
-    );
+    assert!(sources.iter().any(|(file, _)| file == "src/lib.rs"), "the sources are not there");
     assert_eq!(violations(&sources), Vec::<String>::new());
 }
 
@@ -200,10 +171,7 @@ fn every_file_says_what_it_is_for_and_stays_short() {
     for (file, text) in sources().unwrap() {
         assert!(text.starts_with("//!"), "{file} does not open with `//!`");
         let n_lines = text.lines().count();
-        assert!(
-            n_lines <= MAX_LINES,
-            "{file} has {n_lines} lines, more than {MAX_LINES}"
-        );
+        assert!(n_lines <= MAX_LINES, "{file} has {n_lines} lines, more than {MAX_LINES}");
     }
 }
 
@@ -211,20 +179,13 @@ fn every_file_says_what_it_is_for_and_stays_short() {
 #[track_caller]
 fn check(file: &str, text: &str, expected: &[&str]) {
     let found = violations(&[(file.to_owned(), text.to_owned())]);
-    let expected: Vec<String> = expected
-        .iter()
-        .map(|line| format!("{file}:{line}"))
-        .collect();
+    let expected: Vec<String> = expected.iter().map(|line| format!("{file}:{line}")).collect();
     assert_eq!(found, expected, "{text}");
 }
 
 #[test]
 fn a_forbidden_use_is_found() {
-    check(
-        "src/job/plan.rs",
-        "use crate::{domain::Window, fit, ports::Clock};",
-        &[],
-    );
+    check("src/job/plan.rs", "use crate::{domain::Window, fit, ports::Clock};", &[]);
     check(
         "src/job/plan.rs",
         "use crate::domain;\nuse crate::{domain::Window, adapters::{file, memory}};",
@@ -253,11 +214,7 @@ fn a_forbidden_use_is_found() {
         "mod tests { use super::super::{job::plan, domain}; use super::*; }",
         &["1: `ports` may not use `job` (`super::super::job::plan`)"],
     );
-    check(
-        "src/fit/kwh.rs",
-        "use super::report; use self::inner::X; mod t { use super::*; }",
-        &[],
-    );
+    check("src/fit/kwh.rs", "use super::report; use self::inner::X; mod t { use super::*; }", &[]);
     check(
         "src/main.rs",
         "use speedfit::bootstrap;",
@@ -287,11 +244,7 @@ fn a_forbidden_use_is_found() {
 
 #[test]
 fn a_misplaced_library_is_found() {
-    check(
-        "src/adapters/embedded/mod.rs",
-        "use rusqlite::Connection;",
-        &[],
-    );
+    check("src/adapters/embedded/mod.rs", "use rusqlite::Connection;", &[]);
     check(
         "src/adapters/embedded_too.rs",
         "use rusqlite::Connection;",
@@ -313,22 +266,11 @@ fn a_misplaced_library_is_found() {
             "1: `std::env` belongs in src/config, src/main.rs only",
         ],
     );
-    check(
-        "src/config/layers.rs",
-        "let home = std::env::var_os(\"HOME\");",
-        &[],
-    );
-    check(
-        "src/main.rs",
-        "fn main() { std::env::args(); anyhow::bail!(\"x\") }",
-        &[],
-    );
+    check("src/config/layers.rs", "let home = std::env::var_os(\"HOME\");", &[]);
+    check("src/main.rs", "fn main() { std::env::args(); anyhow::bail!(\"x\") }", &[]);
     check(
         "src/fit/kwh.rs",
         "#[derive(serde::Serialize)]\nstruct S;\nuse tokio;",
-        &[
-            "1: `fit` does without `serde`",
-            "3: `fit` does without `tokio`",
-        ],
+        &["1: `fit` does without `serde`", "3: `fit` does without `tokio`"],
     );
 }

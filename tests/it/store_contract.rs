@@ -3,10 +3,7 @@
 //! A store takes part with one line at the end: its name and how to open it. Checks use scopes of
 //! the fixture, so that a store may be shared.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by panicking, as they do"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
 mod ledger;
 mod locks;
@@ -40,12 +37,7 @@ impl Fixture {
 async fn memory() -> Fixture {
     let store = Arc::new(MemoryStore::default());
     let other = Arc::clone(&store);
-    Fixture {
-        store,
-        other,
-        prefix: String::new(),
-        _folder: None,
-    }
+    Fixture { store, other, prefix: String::new(), _folder: None }
 }
 
 async fn embedded() -> Fixture {

@@ -81,9 +81,7 @@ impl Texts {
             let texts = floats.map(|x| x.filter(|x| !x.is_nan()).map(|x| x.to_string()));
             return Ok(Self::Float(texts.collect()));
         }
-        Ok(Self::Text(
-            cast(&array, &DataType::Utf8)?.as_string::<i32>().clone(),
-        ))
+        Ok(Self::Text(cast(&array, &DataType::Utf8)?.as_string::<i32>().clone()))
     }
 
     /// The trimmed text, or `None` where it is null or blank.
@@ -150,28 +148,18 @@ impl Timestamps {
             DataType::Date64 => (TimeUnit::Millisecond, true),
             _ => return Ok(Self::Text(Texts::of(&array)?)),
         };
-        let counts = cast(&array, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .clone();
-        Ok(Self::Count {
-            counts,
-            unit,
-            is_local,
-        })
+        let counts = cast(&array, &DataType::Int64)?.as_primitive::<Int64Type>().clone();
+        Ok(Self::Count { counts, unit, is_local })
     }
 
     /// Microseconds since 1970-01-01 UTC; local times are of `zone`.
     pub(super) fn get(&self, row: usize, zone: &TimeZone) -> Value<'_, i64> {
         match self {
             Self::Count { counts, .. } if counts.is_null(row) => Value::Null,
-            Self::Count {
-                counts,
-                unit,
-                is_local,
-            } => count_us(counts.value(row), *unit, is_local.then_some(zone)).map_or(
-                Value::Unreadable("a time beyond the calendar"),
-                Value::Known,
-            ),
+            Self::Count { counts, unit, is_local } => {
+                count_us(counts.value(row), *unit, is_local.then_some(zone))
+                    .map_or(Value::Unreadable("a time beyond the calendar"), Value::Known)
+            }
             Self::Text(texts) => read_text(texts.get(row), |text| timestamp_us(text, zone)),
         }
     }

@@ -25,18 +25,12 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
     for mode in [Mode::Existing, Mode::Migrating] {
         let error = refusal(&path, mode).await;
         assert_eq!(error.kind, FailureKind::Malformed);
-        assert!(
-            error.remedy().contains("no SQLite database"),
-            "{}",
-            error.remedy()
-        );
+        assert!(error.remedy().contains("no SQLite database"), "{}", error.remedy());
     }
     assert_eq!(fs::read(&path).unwrap(), before);
 
     fs::remove_file(&path).unwrap();
-    desk.shell()
-        .execute_batch("CREATE TABLE notes (text TEXT);")
-        .unwrap();
+    desk.shell().execute_batch("CREATE TABLE notes (text TEXT);").unwrap();
     for mode in [Mode::Existing, Mode::Migrating] {
         let error = refusal(&path, mode).await;
         assert_eq!(error.kind, FailureKind::Malformed);
@@ -44,19 +38,13 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
     }
 
     let folder = desk.folder.path();
-    assert_eq!(
-        refusal(folder, Mode::Migrating).await.kind,
-        FailureKind::Malformed
-    );
+    assert_eq!(refusal(folder, Mode::Migrating).await.kind, FailureKind::Malformed);
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_made_only_on_purpose() {
     let desk = Desk::new();
-    assert_eq!(
-        refusal(&desk.path(), Mode::Existing).await.kind,
-        FailureKind::Missing
-    );
+    assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::Missing);
     assert!(!desk.path().exists());
     let nowhere = desk.folder.path().join("no/such/speedfit.db");
     let error = refusal(&nowhere, Mode::Migrating).await;
@@ -67,16 +55,10 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     // Until it is migrated it says what is missing.
     let error = fresh.mark("a").await.unwrap_err();
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
-    assert_eq!(
-        refusal(&desk.path(), Mode::Existing).await.kind,
-        FailureKind::SchemaOutdated
-    );
+    assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
     assert_eq!((report.from_version, report.to_version), (0, 3));
-    assert_eq!(
-        report.applied,
-        ["V0001__ledger", "V0002__views", "V0003__records"]
-    );
+    assert_eq!(report.applied, ["V0001__ledger", "V0002__views", "V0003__records"]);
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
 }
 
@@ -89,10 +71,7 @@ async fn the_script_does_what_migrate_does() {
     };
     desk.shell().execute_batch(&script).unwrap();
     let database = Embedded::open(&desk.path(), Mode::Existing).await.unwrap();
-    assert_eq!(
-        database.migrate().await.unwrap().applied,
-        Vec::<String>::new()
-    );
+    assert_eq!(database.migrate().await.unwrap().applied, Vec::<String>::new());
     published(&database, "a", set(&["A"], 60.0)).await.unwrap();
 }
 
@@ -105,11 +84,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
         let error = refusal(&desk.path(), Mode::Existing).await;
         assert_eq!(error.kind, kind, "{change}: {error}");
         if kind == FailureKind::SchemaForeign {
-            assert_eq!(
-                refusal(&desk.path(), Mode::Migrating).await.kind,
-                kind,
-                "{change}"
-            );
+            assert_eq!(refusal(&desk.path(), Mode::Migrating).await.kind, kind, "{change}");
             // Also where it changed behind an open handle.
             assert_eq!(database.migrate().await.unwrap_err().kind, kind, "{change}");
         }
@@ -129,21 +104,12 @@ async fn a_cut_file_is_malformed() {
     let database = desk.database().await;
     published(&database, "a", set(&["A"], 60.0)).await.unwrap();
     drop(database);
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(desk.path())
-        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(desk.path()).unwrap();
     let n_bytes = file.metadata().unwrap().len();
     file.set_len(n_bytes / 2).unwrap();
-    assert_eq!(
-        refusal(&desk.path(), Mode::Existing).await.kind,
-        FailureKind::Malformed
-    );
+    assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::Malformed);
     file.set_len(50).unwrap();
-    assert_eq!(
-        refusal(&desk.path(), Mode::Existing).await.kind,
-        FailureKind::Malformed
-    );
+    assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::Malformed);
 }
 
 #[tokio::test]
@@ -166,13 +132,8 @@ async fn a_damaged_page_is_malformed() {
 #[tokio::test]
 async fn a_full_disk_leaves_what_was_there() {
     let desk = Desk::new();
-    let before = published(&desk.database().await, "a", set(&["A"], 60.0))
-        .await
-        .unwrap();
-    let quota = Options {
-        max_pages: Some(40),
-        ..Options::default()
-    };
+    let before = published(&desk.database().await, "a", set(&["A"], 60.0)).await.unwrap();
+    let quota = Options { max_pages: Some(40), ..Options::default() };
     let database = desk.database_with(quota).await;
     let run_id = running(&database, "a").await.unwrap();
     let regions: Vec<String> = (0..2000).map(|n| format!("region {n}")).collect();
@@ -182,15 +143,9 @@ async fn a_full_disk_leaves_what_was_there() {
     let error = database.conclude(&end).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Full);
     assert_eq!(database.mark("a").await.unwrap().unwrap().run_id, before);
-    assert_eq!(
-        database.run(run_id).await.unwrap().unwrap().status,
-        RunStatus::Running
-    );
+    assert_eq!(database.run(run_id).await.unwrap().unwrap().status, RunStatus::Running);
     // There is room enough to say so.
-    database
-        .conclude(&ending(run_id, RunStatus::Failed))
-        .await
-        .unwrap();
+    database.conclude(&ending(run_id, RunStatus::Failed)).await.unwrap();
 }
 
 #[tokio::test]
@@ -209,32 +164,17 @@ async fn a_writer_that_dies_leaves_nothing_half_written() {
     );
     transaction.execute_batch(&half).unwrap();
     // Not to be seen before it is kept, and gone with its connection.
-    assert_eq!(
-        database.current("a").await.unwrap().unwrap().run_id,
-        Some(before)
-    );
+    assert_eq!(database.current("a").await.unwrap().unwrap().run_id, Some(before));
     drop(transaction);
     drop(shell);
-    assert_eq!(
-        database.run(run_id).await.unwrap().unwrap().status,
-        RunStatus::Running
-    );
-    assert_eq!(
-        database
-            .abandon_dead("a", at("2026-02-01T00:00:00Z"))
-            .await
-            .unwrap(),
-        [run_id]
-    );
+    assert_eq!(database.run(run_id).await.unwrap().unwrap().status, RunStatus::Running);
+    assert_eq!(database.abandon_dead("a", at("2026-02-01T00:00:00Z")).await.unwrap(), [run_id]);
 }
 
 #[tokio::test]
 async fn a_file_that_another_writes_to_is_busy() {
     let desk = Desk::new();
-    let hasty = Options {
-        busy_timeout: Duration::ZERO,
-        ..Options::default()
-    };
+    let hasty = Options { busy_timeout: Duration::ZERO, ..Options::default() };
     let database = desk.database_with(hasty).await;
     let shell = desk.shell();
     shell.execute_batch("BEGIN IMMEDIATE;").unwrap();
@@ -252,18 +192,11 @@ async fn unknown_words_in_the_file_are_malformed() {
     let desk = Desk::new();
     let database = desk.database().await;
     let run_id = database.request(&request("a")).await.unwrap();
-    desk.shell()
-        .execute_batch("UPDATE run SET status = 'odd';")
-        .unwrap();
+    desk.shell().execute_batch("UPDATE run SET status = 'odd';").unwrap();
     let error = database.run(run_id).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Malformed);
-    desk.shell()
-        .execute_batch("UPDATE run SET status = 'done', requested_at = 'noon';")
-        .unwrap();
-    assert_eq!(
-        database.run(run_id).await.unwrap_err().kind,
-        FailureKind::Malformed
-    );
+    desk.shell().execute_batch("UPDATE run SET status = 'done', requested_at = 'noon';").unwrap();
+    assert_eq!(database.run(run_id).await.unwrap_err().kind, FailureKind::Malformed);
 }
 
 fn table(shell: &Connection, sql: &str) -> Vec<String> {
@@ -281,15 +214,10 @@ async fn views_show_the_current_sets() {
     let mut silent = set(&["none"], 0.0);
     latest.groups.append(&mut silent.groups);
     let run_id = published(&database, "a", latest).await.unwrap();
-    published(&database, "b", set(&["West"], 30.0))
-        .await
-        .unwrap();
+    published(&database, "b", set(&["West"], 30.0)).await.unwrap();
     // A run that was not published is not to be seen.
     let other = running(&database, "b").await.unwrap();
-    database
-        .conclude(&ending(other, RunStatus::Refused))
-        .await
-        .unwrap();
+    database.conclude(&ending(other, RunStatus::Refused)).await.unwrap();
 
     let shell = desk.shell();
     let long = "SELECT concat_ws('|', scope, run_id, region, name, unit, estimate, std_error, ci_low, \

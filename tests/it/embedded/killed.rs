@@ -17,9 +17,7 @@ const HELD: &str = "lock is held";
 async fn holder() {
     let mut input = std::io::stdin().lines();
     let Some(Ok(path)) = input.next() else { return };
-    let database = Embedded::open(Path::new(&path), Mode::Existing)
-        .await
-        .unwrap();
+    let database = Embedded::open(Path::new(&path), Mode::Existing).await.unwrap();
     let _held = database.try_lock("a").await.unwrap().unwrap();
     println!("{HELD}");
     // Never comes: the input stays open until the process is gone.
@@ -31,12 +29,7 @@ async fn the_lock_of_a_killed_process_is_free() {
     let desk = Desk::new();
     let database = desk.database().await;
     let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "embedded::killed::holder",
-            "--nocapture",
-        ])
+        .args(["--ignored", "--exact", "embedded::killed::holder", "--nocapture"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -15,11 +15,7 @@ use super::Desk;
 use crate::support::at;
 
 fn file(name: &str) -> ImportFile {
-    ImportFile {
-        name: name.to_owned(),
-        sha256: format!("sha of {name}"),
-        allow_repeat: false,
-    }
+    ImportFile { name: name.to_owned(), sha256: format!("sha of {name}"), allow_repeat: false }
 }
 
 async fn import(
@@ -28,9 +24,7 @@ async fn import(
     source: &dyn RecordSource,
 ) -> PortResult<ImportOutcome> {
     let now = at("2026-02-01T00:00:00Z");
-    database
-        .import(&file(name), source, now, &CancellationToken::new())
-        .await
+    database.import(&file(name), source, now, &CancellationToken::new()).await
 }
 
 /// One of each kind: clean, odd, null, unreadable.
@@ -48,37 +42,17 @@ fn rows() -> Vec<RecordRef<'static>> {
     };
     vec![
         clean,
-        RecordRef {
-            region: Some(" O'Hara/東京? "),
-            weight: None,
-            ..clean
-        },
-        RecordRef {
-            occurred_at_us: None,
-            ..clean
-        },
-        RecordRef {
-            occurred_at_us: Some(i64::MIN),
-            distance_km: Some(f64::MAX),
-            ..clean
-        },
-        RecordRef {
-            distance_km: Some(f64::NEG_INFINITY),
-            ..clean
-        },
+        RecordRef { region: Some(" O'Hara/東京? "), weight: None, ..clean },
+        RecordRef { occurred_at_us: None, ..clean },
+        RecordRef { occurred_at_us: Some(i64::MIN), distance_km: Some(f64::MAX), ..clean },
+        RecordRef { distance_km: Some(f64::NEG_INFINITY), ..clean },
         RecordRef {
             incident_id: Some("ragged"),
             fault: Some("5 fields, not 6"),
             ..RecordRef::default()
         },
-        RecordRef {
-            region: None,
-            ..clean
-        },
-        RecordRef {
-            region: Some("South"),
-            ..clean
-        },
+        RecordRef { region: None, ..clean },
+        RecordRef { region: Some("South"), ..clean },
     ]
 }
 
@@ -97,11 +71,7 @@ async fn collect(source: &dyn RecordSource, query: &ReadQuery) -> PortResult<Vec
 }
 
 fn ids_of(batches: &[RecordBatch]) -> Vec<(Option<&str>, Option<i64>)> {
-    batches
-        .iter()
-        .flat_map(RecordBatch::rows)
-        .map(|row| (row.region, row.occurred_at_us))
-        .collect()
+    batches.iter().flat_map(RecordBatch::rows).map(|row| (row.region, row.occurred_at_us)).collect()
 }
 
 #[tokio::test]
@@ -110,37 +80,19 @@ async fn rows_come_out_as_they_went_in() {
     let database = desk.database().await;
     let source = MemorySource::of_rows(rows(), 3);
     let outcome = import(&database, "x.csv", &source).await.unwrap();
-    let expected = ImportSummary {
-        import_id: 1,
-        n_rows: 8,
-        n_faults: 1,
-    };
+    let expected = ImportSummary { import_id: 1, n_rows: 8, n_faults: 1 };
     assert_eq!(outcome, ImportOutcome::Imported(expected));
     let batches = collect(&database, &ReadQuery::default()).await.unwrap();
-    assert_eq!(
-        batches
-            .iter()
-            .flat_map(RecordBatch::rows)
-            .collect::<Vec<_>>(),
-        rows()
-    );
-    assert_eq!(
-        database.n_rows_hint(&ReadQuery::default()).await.unwrap(),
-        Some(8)
-    );
+    assert_eq!(batches.iter().flat_map(RecordBatch::rows).collect::<Vec<_>>(), rows());
+    assert_eq!(database.n_rows_hint(&ReadQuery::default()).await.unwrap(), Some(8));
 }
 
 #[tokio::test]
 async fn what_is_no_number_is_refused_as_such() {
     let desk = Desk::new();
     let database = desk.database().await;
-    let odd = RecordRef {
-        distance_km: Some(f64::NAN),
-        ..rows()[0]
-    };
-    import(&database, "x.csv", &MemorySource::of_rows([odd], 1))
-        .await
-        .unwrap();
+    let odd = RecordRef { distance_km: Some(f64::NAN), ..rows()[0] };
+    import(&database, "x.csv", &MemorySource::of_rows([odd], 1)).await.unwrap();
     let batches = collect(&database, &ReadQuery::default()).await.unwrap();
     let row = batches[0].rows().next().unwrap();
     assert_eq!(Limits::default().check(&row), Err(RefusalReason::NonFinite));
@@ -152,62 +104,24 @@ async fn the_window_and_the_selection_are_kept_as_by_every_source() {
     let database = desk.database().await;
     let source = MemorySource::of_rows(rows(), 3);
     import(&database, "x.csv", &source).await.unwrap();
-    let noon = rows()[0]
-        .occurred_at_us
-        .map(|us| jiff::Timestamp::from_microsecond(us).unwrap());
+    let noon = rows()[0].occurred_at_us.map(|us| jiff::Timestamp::from_microsecond(us).unwrap());
     let after = noon.map(|at| at + jiff::SignedDuration::from_micros(1));
     let windows = [
         (Window::ALL, 8),
-        (
-            Window {
-                from: noon,
-                to: after,
-            },
-            7,
-        ),
-        (
-            Window {
-                from: after,
-                to: None,
-            },
-            2,
-        ),
-        (
-            Window {
-                from: None,
-                to: noon,
-            },
-            3,
-        ),
-        (
-            Window {
-                from: after,
-                to: noon,
-            },
-            2,
-        ),
+        (Window { from: noon, to: after }, 7),
+        (Window { from: after, to: None }, 2),
+        (Window { from: None, to: noon }, 3),
+        (Window { from: after, to: noon }, 2),
     ];
     for (window, n_rows) in windows {
-        let query = ReadQuery {
-            window,
-            selection: Selection::default(),
-        };
+        let query = ReadQuery { window, selection: Selection::default() };
         let found = collect(&database, &query).await.unwrap();
         let expected = collect(&source, &query).await.unwrap();
         assert_eq!(ids_of(&found), ids_of(&expected), "{window}");
         assert_eq!(ids_of(&found).len(), n_rows, "{window}");
     }
-    for (pattern, n_rows) in [
-        ("North", 4),
-        ("O'Hara/*?", 1),
-        ("*th", 5),
-        ("*", 6),
-        ("x", 0),
-    ] {
-        let query = ReadQuery {
-            window: Window::ALL,
-            selection: Selection::new([pattern]),
-        };
+    for (pattern, n_rows) in [("North", 4), ("O'Hara/*?", 1), ("*th", 5), ("*", 6), ("x", 0)] {
+        let query = ReadQuery { window: Window::ALL, selection: Selection::new([pattern]) };
         let found = collect(&database, &query).await.unwrap();
         let expected = collect(&source, &query).await.unwrap();
         assert_eq!(ids_of(&found), ids_of(&expected), "{pattern}");
@@ -222,40 +136,16 @@ async fn a_repeated_file_is_known() {
     let database = desk.database().await;
     let source = MemorySource::of_rows(rows(), 3);
     import(&database, "x.csv", &source).await.unwrap();
-    let renamed = ImportFile {
-        name: "y.csv".to_owned(),
-        ..file("x.csv")
-    };
+    let renamed = ImportFile { name: "y.csv".to_owned(), ..file("x.csv") };
     let (now, cancel) = (at("2026-03-01T00:00:00Z"), CancellationToken::new());
-    let outcome = database
-        .import(&renamed, &source, now, &cancel)
-        .await
-        .unwrap();
+    let outcome = database.import(&renamed, &source, now, &cancel).await.unwrap();
     let imported_at = at("2026-02-01T00:00:00Z");
-    assert_eq!(
-        outcome,
-        ImportOutcome::AlreadyImported {
-            import_id: 1,
-            imported_at
-        }
-    );
-    assert_eq!(
-        database.n_rows_hint(&ReadQuery::default()).await.unwrap(),
-        Some(8)
-    );
+    assert_eq!(outcome, ImportOutcome::AlreadyImported { import_id: 1, imported_at });
+    assert_eq!(database.n_rows_hint(&ReadQuery::default()).await.unwrap(), Some(8));
 
-    let on_purpose = ImportFile {
-        allow_repeat: true,
-        ..renamed
-    };
-    let outcome = database
-        .import(&on_purpose, &source, now, &cancel)
-        .await
-        .unwrap();
-    assert!(
-        matches!(outcome, ImportOutcome::Imported(s) if s.n_rows == 8),
-        "{outcome:?}"
-    );
+    let on_purpose = ImportFile { allow_repeat: true, ..renamed };
+    let outcome = database.import(&on_purpose, &source, now, &cancel).await.unwrap();
+    assert!(matches!(outcome, ImportOutcome::Imported(s) if s.n_rows == 8), "{outcome:?}");
     let batches = collect(&database, &ReadQuery::default()).await.unwrap();
     assert_eq!(ids_of(&batches).len(), 16);
 }
@@ -311,13 +201,11 @@ async fn an_import_that_breaks_off_leaves_nothing() {
     let (hold, cancel) = (Hold::default(), CancellationToken::new());
     let source = MemorySource::of_rows(rows(), 3).holding_after(2, hold.clone());
     let held = file("x.csv");
-    let (outcome, ()) = tokio::join!(
-        database.import(&held, &source, at("2026-02-01T00:00:00Z"), &cancel),
-        async {
+    let (outcome, ()) =
+        tokio::join!(database.import(&held, &source, at("2026-02-01T00:00:00Z"), &cancel), async {
             hold.reached().await;
             cancel.cancel();
-        }
-    );
+        });
     assert_eq!(outcome.unwrap_err().kind, FailureKind::Cancelled);
     assert_empty(&desk);
 
@@ -325,9 +213,7 @@ async fn an_import_that_breaks_off_leaves_nothing() {
     let broken = tokio::spawn(async move { import(&shared, "x.csv", &Panicking).await });
     assert!(broken.await.unwrap_err().is_panic());
     // The same file may be imported once it is whole; this waits for the broken one to roll back.
-    import(&database, "x.csv", &MemorySource::of_rows(rows(), 3))
-        .await
-        .unwrap();
+    import(&database, "x.csv", &MemorySource::of_rows(rows(), 3)).await.unwrap();
     let batches = collect(&database, &ReadQuery::default()).await.unwrap();
     assert_eq!(ids_of(&batches).len(), 8);
 }
@@ -335,10 +221,7 @@ async fn an_import_that_breaks_off_leaves_nothing() {
 #[tokio::test]
 async fn an_import_without_room_leaves_nothing() {
     let desk = Desk::new();
-    let quota = Options {
-        max_pages: Some(40),
-        ..Options::default()
-    };
+    let quota = Options { max_pages: Some(40), ..Options::default() };
     let database = desk.database_with(quota).await;
     let many = rows().into_iter().cycle().take(100_000);
     let source = MemorySource::of_rows(many, RecordBatch::MAX_ROWS);
@@ -367,26 +250,17 @@ async fn a_read_stops_when_it_is_told_or_nobody_listens() {
     assert_eq!(inlet.recv().await.unwrap().len(), RecordBatch::MAX_ROWS);
     // The channel is full or will be, and nobody takes from it.
     cancel.cancel();
-    assert_eq!(
-        read.await.unwrap().unwrap_err().kind,
-        FailureKind::Cancelled
-    );
+    assert_eq!(read.await.unwrap().unwrap_err().kind, FailureKind::Cancelled);
 
     let (inlet, _cancel, read) = start();
     drop(inlet);
-    assert_eq!(
-        read.await.unwrap().unwrap_err().kind,
-        FailureKind::Cancelled
-    );
+    assert_eq!(read.await.unwrap().unwrap_err().kind, FailureKind::Cancelled);
 
     // A selection that matches nothing sends nothing, and stops all the same.
     let (batches, _inlet) = mpsc::channel(1);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let query = ReadQuery {
-        selection: Selection::new(["nowhere"]),
-        ..ReadQuery::default()
-    };
+    let query = ReadQuery { selection: Selection::new(["nowhere"]), ..ReadQuery::default() };
     let read = database.read(&query, batches, &cancel).await;
     assert_eq!(read.unwrap_err().kind, FailureKind::Cancelled);
 }

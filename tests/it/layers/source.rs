@@ -58,11 +58,7 @@ pub(super) fn paths(text: &str) -> Vec<SourcePath> {
             _ => {}
         }
         let n_inline_mods = mods.len();
-        found.extend(names.into_iter().map(|names| SourcePath {
-            line,
-            names,
-            n_inline_mods,
-        }));
+        found.extend(names.into_iter().map(|names| SourcePath { line, names, n_inline_mods }));
         i = next;
     }
     found
@@ -120,10 +116,7 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
         let (len, token) = if let Some(len) = comment(rest).or_else(|| literal(rest)) {
             (len, None)
         } else if c.is_alphanumeric() || c == '_' {
-            let len = rest
-                .iter()
-                .take_while(|c| c.is_alphanumeric() || **c == '_')
-                .count();
+            let len = rest.iter().take_while(|c| c.is_alphanumeric() || **c == '_').count();
             let word: String = rest[..len].iter().collect();
             (len, (!c.is_ascii_digit()).then_some(Token::Word(word)))
         } else if rest.starts_with(&[':', ':']) {
@@ -174,13 +167,9 @@ fn literal(rest: &[char]) -> Option<usize> {
     let body = &rest[prefix..];
     let n_hashes = body.iter().take_while(|c| **c == '#').count();
     if rest[..prefix].contains(&'r') && body.get(n_hashes) == Some(&'"') {
-        let end = format!("\"{}", "#".repeat(n_hashes))
-            .chars()
-            .collect::<Vec<_>>();
+        let end = format!("\"{}", "#".repeat(n_hashes)).chars().collect::<Vec<_>>();
         let start = n_hashes + 1;
-        let at = body[start..]
-            .windows(end.len())
-            .position(|window| window == end);
+        let at = body[start..].windows(end.len()).position(|window| window == end);
         return Some(at.map_or(rest.len(), |at| prefix + start + at + end.len()));
     }
     match body {
@@ -206,10 +195,7 @@ fn quoted(body: &[char], quote: char) -> usize {
 #[test]
 fn paths_are_found_wherever_they_stand() {
     let check = |text: &str, expected: &[&str]| {
-        let found: Vec<String> = paths(text)
-            .iter()
-            .map(|path| path.names.join("::"))
-            .collect();
+        let found: Vec<String> = paths(text).iter().map(|path| path.names.join("::")).collect();
         assert_eq!(found, expected, "{text}");
     };
     check(
@@ -217,42 +203,19 @@ fn paths_are_found_wherever_they_stand() {
         &["crate::a::x", "crate::b::self", "crate::b::*"],
     );
     check("pub(crate) use ::serde::Serialize;", &["serde::Serialize"]);
-    check(
-        "let x = crate::a::f::<u8>(b::C { d: 1 });",
-        &["crate::a::f", "b::C"],
-    );
-    check(
-        "#[derive(serde::Serialize)] struct S<'a>(&'a u8);",
-        &["serde::Serialize"],
-    );
-    check(
-        "macro_rules! m { () => { $crate::a::b!() } }",
-        &["crate::a::b"],
-    );
-    check(
-        "extern crate rusqlite; fn f() -> impl use<'a> Sized {}",
-        &["rusqlite"],
-    );
-    check(
-        "// crate::a\n/* crate::b /* c::d */ e::f */ //! crate::g",
-        &[],
-    );
-    check(
-        r##"f("crate::a", r#"crate::"b"#, b"c::d\"", '"', '\'', 'x'); i::j"##,
-        &["i::j"],
-    );
-    check(
-        "<T as crate::a::Tr>::B; x.y::<crate::c::D>()",
-        &["crate::a::Tr", "crate::c::D"],
-    );
+    check("let x = crate::a::f::<u8>(b::C { d: 1 });", &["crate::a::f", "b::C"]);
+    check("#[derive(serde::Serialize)] struct S<'a>(&'a u8);", &["serde::Serialize"]);
+    check("macro_rules! m { () => { $crate::a::b!() } }", &["crate::a::b"]);
+    check("extern crate rusqlite; fn f() -> impl use<'a> Sized {}", &["rusqlite"]);
+    check("// crate::a\n/* crate::b /* c::d */ e::f */ //! crate::g", &[]);
+    check(r##"f("crate::a", r#"crate::"b"#, b"c::d\"", '"', '\'', 'x'); i::j"##, &["i::j"]);
+    check("<T as crate::a::Tr>::B; x.y::<crate::c::D>()", &["crate::a::Tr", "crate::c::D"]);
 }
 
 #[test]
 fn inline_modules_and_lines_are_counted() {
     let text = "fn f() { a::b() }\nmod tests {\n  mod inner { use super::x; }\n  c::d\n}\ne::f";
-    let found: Vec<(usize, usize)> = paths(text)
-        .iter()
-        .map(|p| (p.line, p.n_inline_mods))
-        .collect();
+    let found: Vec<(usize, usize)> =
+        paths(text).iter().map(|p| (p.line, p.n_inline_mods)).collect();
     assert_eq!(found, [(1, 0), (3, 2), (4, 1), (6, 0)]);
 }

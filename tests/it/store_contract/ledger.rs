@@ -86,10 +86,7 @@ pub(super) async fn only_legal_moves_are_made(f: &Fixture) {
             let run_id = run_in(&*f.store, &scope, from).await;
             let before = f.store.run(run_id).await.unwrap().unwrap();
             let (moved, legal) = if to == RunStatus::Running {
-                (
-                    f.store.start(run_id, at("2026-02-01T00:00:00Z")).await,
-                    from.may_become(to),
-                )
+                (f.store.start(run_id, at("2026-02-01T00:00:00Z")).await, from.may_become(to))
             } else {
                 let legal = to.is_final() && from.may_become(to);
                 (f.store.conclude(&ending(run_id, to)).await, legal)
@@ -106,40 +103,21 @@ pub(super) async fn only_legal_moves_are_made(f: &Fixture) {
     }
     // `conclude` ends runs; it starts none.
     let run_id = run_in(&*f.store, &scope, RunStatus::Requested).await;
-    let error = f
-        .store
-        .conclude(&ending(run_id, RunStatus::Running))
-        .await
-        .unwrap_err();
+    let error = f.store.conclude(&ending(run_id, RunStatus::Running)).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Internal);
     let nowhere = RunId(i64::MAX);
-    assert!(
-        f.store
-            .start(nowhere, at("2026-02-01T00:00:00Z"))
-            .await
-            .is_err()
-    );
-    assert!(
-        f.store
-            .conclude(&ending(nowhere, RunStatus::Failed))
-            .await
-            .is_err()
-    );
+    assert!(f.store.start(nowhere, at("2026-02-01T00:00:00Z")).await.is_err());
+    assert!(f.store.conclude(&ending(nowhere, RunStatus::Failed)).await.is_err());
 }
 
 pub(super) async fn a_run_ends_once(f: &Fixture) {
     let scope = f.scope("a");
-    let run_id = published(&*f.store, &scope, set(&["A", "B"], 60.0))
-        .await
-        .unwrap();
+    let run_id = published(&*f.store, &scope, set(&["A", "B"], 60.0)).await.unwrap();
     let row = f.store.run(run_id).await.unwrap();
     let mark = f.store.mark(&scope).await.unwrap();
     let current = f.store.current(&scope).await.unwrap();
 
-    let again = f
-        .other
-        .conclude(&publishing(&scope, run_id, set(&["A", "C"], 61.0)))
-        .await;
+    let again = f.other.conclude(&publishing(&scope, run_id, set(&["A", "C"], 61.0))).await;
     assert_eq!(again.unwrap_err().kind, FailureKind::Internal);
     assert_eq!(f.store.run(run_id).await.unwrap(), row);
     assert_eq!(f.store.mark(&scope).await.unwrap(), mark);
@@ -153,10 +131,7 @@ pub(super) async fn runs_come_newest_first(f: &Fixture) {
         ids.push(f.store.request(&request(scope)).await.unwrap());
     }
     let list = async |scope: &str, limit| {
-        let filter = RunFilter {
-            scope: Some(scope.to_owned()),
-            limit,
-        };
+        let filter = RunFilter { scope: Some(scope.to_owned()), limit };
         let rows = f.other.runs(&filter).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
@@ -166,11 +141,7 @@ pub(super) async fn runs_come_newest_first(f: &Fixture) {
     assert_eq!(list(&f.scope("none"), 0).await, []);
     let all = f.store.runs(&RunFilter::default()).await.unwrap();
     assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
-    let ours: Vec<RunId> = all
-        .iter()
-        .map(|row| row.id)
-        .filter(|id| ids.contains(id))
-        .collect();
+    let ours: Vec<RunId> = all.iter().map(|row| row.id).filter(|id| ids.contains(id)).collect();
     ids.reverse();
     assert_eq!(ours, ids);
 }
@@ -178,10 +149,7 @@ pub(super) async fn runs_come_newest_first(f: &Fixture) {
 pub(super) async fn only_running_runs_of_the_scope_are_abandoned(f: &Fixture) {
     let (a, b) = (f.scope("a"), f.scope("b"));
     let requested = f.store.request(&request(&a)).await.unwrap();
-    let dead = [
-        running(&*f.store, &a).await.unwrap(),
-        running(&*f.store, &a).await.unwrap(),
-    ];
+    let dead = [running(&*f.store, &a).await.unwrap(), running(&*f.store, &a).await.unwrap()];
     let done = published(&*f.store, &a, set(&["A"], 60.0)).await.unwrap();
     let alive = running(&*f.store, &b).await.unwrap();
 
@@ -193,25 +161,13 @@ pub(super) async fn only_running_runs_of_the_scope_are_abandoned(f: &Fixture) {
         assert_eq!(row.finished_at, Some(found_at));
         assert!(!row.message.is_empty());
     }
-    let untouched = [
-        (requested, RunStatus::Requested),
-        (done, RunStatus::Done),
-        (alive, RunStatus::Running),
-    ];
+    let untouched =
+        [(requested, RunStatus::Requested), (done, RunStatus::Done), (alive, RunStatus::Running)];
     for (id, status) in untouched {
-        assert_eq!(
-            f.store.run(id).await.unwrap().unwrap().status,
-            status,
-            "{id}"
-        );
+        assert_eq!(f.store.run(id).await.unwrap().unwrap().status, status, "{id}");
     }
     assert_eq!(f.store.abandon_dead(&a, found_at).await.unwrap(), []);
-    assert!(
-        f.store
-            .conclude(&ending(dead[0], RunStatus::Done))
-            .await
-            .is_err()
-    );
+    assert!(f.store.conclude(&ending(dead[0], RunStatus::Done)).await.is_err());
 }
 
 pub(super) async fn refusals_come_back_in_order(f: &Fixture) {
@@ -223,20 +179,12 @@ pub(super) async fn refusals_come_back_in_order(f: &Fixture) {
         examples: examples.iter().map(|&text| text.to_owned()).collect(),
     };
     let rows = vec![
-        row(
-            "",
-            RefusalReason::Unreadable,
-            1,
-            &["line 7: \"x\"\n\\ '", "ß", "\u{7}"],
-        ),
+        row("", RefusalReason::Unreadable, 1, &["line 7: \"x\"\n\\ '", "ß", "\u{7}"]),
         row("B", RefusalReason::TimeTooLong, 5_000_000_000, &[]),
         row("B", RefusalReason::DistanceTooShort, 2, &["17"]),
         row("A", RefusalReason::RepeatedId, 3, &["1", "1", "1"]),
     ];
-    let end = Conclusion {
-        refusals: rows.clone(),
-        ..ending(run_id, RunStatus::Failed)
-    };
+    let end = Conclusion { refusals: rows.clone(), ..ending(run_id, RunStatus::Failed) };
     f.store.conclude(&end).await.unwrap();
     assert_eq!(f.other.refusals(run_id).await.unwrap(), rows);
 }
@@ -249,10 +197,7 @@ pub(super) async fn what_is_not_there_is_none(f: &Fixture) {
     assert_eq!(f.store.mark(&f.scope("none")).await.unwrap(), None);
     assert_eq!(f.store.current(&f.scope("none")).await.unwrap(), None);
     assert_eq!(
-        f.store
-            .abandon_dead(&f.scope("none"), at("2026-02-01T00:00:00Z"))
-            .await
-            .unwrap(),
+        f.store.abandon_dead(&f.scope("none"), at("2026-02-01T00:00:00Z")).await.unwrap(),
         []
     );
 }

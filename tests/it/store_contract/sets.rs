@@ -52,16 +52,8 @@ fn odd_set() -> ParameterSet {
         let optional = |k: usize| (n + k).is_multiple_of(2).then_some(number);
         let key = GroupKey {
             region: name.to_owned(),
-            band: if n < 3 {
-                name.to_owned()
-            } else {
-                String::new()
-            },
-            priority: if n > 9 {
-                name.to_owned()
-            } else {
-                String::new()
-            },
+            band: if n < 3 { name.to_owned() } else { String::new() },
+            priority: if n > 9 { name.to_owned() } else { String::new() },
         };
         set.groups.push(GroupRow {
             key: key.clone(),
@@ -97,11 +89,7 @@ pub(super) async fn numbers_and_names_come_back_bit_for_bit(f: &Fixture) {
     assert_eq!(NAMES.len(), NUMBERS.len());
     let scope = f.scope(NAMES[5]);
     let run_id = published(&*f.store, &scope, odd_set()).await.unwrap();
-    let expected = ParameterSet {
-        run_id: Some(run_id),
-        scope: scope.clone(),
-        ..odd_set()
-    };
+    let expected = ParameterSet { run_id: Some(run_id), scope: scope.clone(), ..odd_set() };
     let found = f.other.current(&scope).await.unwrap().unwrap();
     // The text tells every bit of a number, the sign of zero included, which `==` does not.
     for (found, expected) in found.parameters.iter().zip(&expected.parameters) {
@@ -113,9 +101,7 @@ pub(super) async fn numbers_and_names_come_back_bit_for_bit(f: &Fixture) {
 pub(super) async fn order_is_kept(f: &Fixture) {
     let scope = f.scope("a");
     let regions = ["Z", "a", "M", "B10", "B9"];
-    let run_id = published(&*f.store, &scope, set(&regions, 60.0))
-        .await
-        .unwrap();
+    let run_id = published(&*f.store, &scope, set(&regions, 60.0)).await.unwrap();
     let found = f.store.parameter_set(run_id).await.unwrap().unwrap();
     let expected = set(&regions, 60.0);
     assert_eq!(found.groups, expected.groups);
@@ -124,9 +110,7 @@ pub(super) async fn order_is_kept(f: &Fixture) {
 
 pub(super) async fn an_end_is_whole_or_absent(f: &Fixture) {
     let scope = f.scope("a");
-    let before = published(&*f.store, &scope, set(&["A"], 60.0))
-        .await
-        .unwrap();
+    let before = published(&*f.store, &scope, set(&["A"], 60.0)).await.unwrap();
     let run_id = running(&*f.store, &scope).await.unwrap();
     let row = f.store.run(run_id).await.unwrap();
 
@@ -134,33 +118,22 @@ pub(super) async fn an_end_is_whole_or_absent(f: &Fixture) {
     let mut broken = publishing(&scope, run_id, set(&["A", "B"], 61.0));
     let last = broken.set.parameters[3].clone();
     broken.set.parameters.push(last);
-    assert_eq!(
-        f.store.conclude(&broken).await.unwrap_err().kind,
-        FailureKind::Internal
-    );
+    assert_eq!(f.store.conclude(&broken).await.unwrap_err().kind, FailureKind::Internal);
 
     assert_eq!(f.store.run(run_id).await.unwrap(), row);
     let left = f.store.parameter_set(run_id).await.unwrap().unwrap();
     assert_eq!((left.groups, left.parameters), (vec![], vec![]));
     assert_eq!(f.other.mark(&scope).await.unwrap().unwrap().run_id, before);
     // It may still end well.
-    f.store
-        .conclude(&publishing(&scope, run_id, set(&["A", "B"], 61.0)))
-        .await
-        .unwrap();
+    f.store.conclude(&publishing(&scope, run_id, set(&["A", "B"], 61.0))).await.unwrap();
     assert_eq!(f.other.mark(&scope).await.unwrap().unwrap().run_id, run_id);
 }
 
 pub(super) async fn a_run_without_publication_leaves_the_mark(f: &Fixture) {
     let scope = f.scope("a");
-    let before = published(&*f.store, &scope, set(&["A"], 60.0))
-        .await
-        .unwrap();
+    let before = published(&*f.store, &scope, set(&["A"], 60.0)).await.unwrap();
     let run_id = running(&*f.store, &scope).await.unwrap();
-    let end = Conclusion {
-        set: set(&["A"], 10.0),
-        ..ending(run_id, RunStatus::Refused)
-    };
+    let end = Conclusion { set: set(&["A"], 10.0), ..ending(run_id, RunStatus::Refused) };
     f.store.conclude(&end).await.unwrap();
     assert_eq!(f.store.mark(&scope).await.unwrap().unwrap().run_id, before);
     let kept = f.store.parameter_set(run_id).await.unwrap().unwrap();
@@ -169,28 +142,15 @@ pub(super) async fn a_run_without_publication_leaves_the_mark(f: &Fixture) {
 
 pub(super) async fn the_mark_moves_forward_and_back(f: &Fixture) {
     let scope = f.scope("a");
-    let first = published(&*f.store, &scope, set(&["A"], 60.0))
-        .await
-        .unwrap();
-    assert_eq!(
-        f.other.mark(&scope).await.unwrap(),
-        Some(publication(&scope, first, "run"))
-    );
-    let second = published(&*f.store, &scope, set(&["A", "B"], 61.0))
-        .await
-        .unwrap();
-    assert_eq!(
-        f.other.current(&scope).await.unwrap().unwrap().run_id,
-        Some(second)
-    );
+    let first = published(&*f.store, &scope, set(&["A"], 60.0)).await.unwrap();
+    assert_eq!(f.other.mark(&scope).await.unwrap(), Some(publication(&scope, first, "run")));
+    let second = published(&*f.store, &scope, set(&["A", "B"], 61.0)).await.unwrap();
+    assert_eq!(f.other.current(&scope).await.unwrap().unwrap().run_id, Some(second));
 
     // A run of its own moves the mark back to an earlier set.
     let back = running(&*f.store, &scope).await.unwrap();
     let moved = publication(&scope, first, "rollback");
-    let end = Conclusion {
-        publication: Some(moved.clone()),
-        ..ending(back, RunStatus::Done)
-    };
+    let end = Conclusion { publication: Some(moved.clone()), ..ending(back, RunStatus::Done) };
     f.store.conclude(&end).await.unwrap();
     assert_eq!(f.other.mark(&scope).await.unwrap(), Some(moved));
     let current = f.other.current(&scope).await.unwrap().unwrap();
@@ -223,21 +183,12 @@ pub(super) async fn only_runs_of_the_scope_are_published(f: &Fixture) {
         publication(&b, run_id, "run"),
         publication(&a, nowhere, "publish"),
     ] {
-        let end = Conclusion {
-            publication: Some(wrong),
-            ..ending(run_id, RunStatus::Done)
-        };
-        assert_eq!(
-            f.store.conclude(&end).await.unwrap_err().kind,
-            FailureKind::Internal
-        );
+        let end = Conclusion { publication: Some(wrong), ..ending(run_id, RunStatus::Done) };
+        assert_eq!(f.store.conclude(&end).await.unwrap_err().kind, FailureKind::Internal);
     }
     assert_eq!(f.store.mark(&a).await.unwrap(), None);
     assert_eq!(f.store.mark(&b).await.unwrap().unwrap().run_id, of_b);
-    assert_eq!(
-        f.store.run(run_id).await.unwrap().unwrap().status,
-        RunStatus::Running
-    );
+    assert_eq!(f.store.run(run_id).await.unwrap().unwrap().status, RunStatus::Running);
 }
 
 /// Reads the current set again and again; returns how many different ones it saw.
@@ -248,10 +199,7 @@ async fn watch(store: Arc<dyn Store>, scope: String, stop: CancellationToken) ->
         if let Some(set) = store.current(&scope).await.unwrap() {
             let estimate = set.parameters[0].estimate;
             assert_eq!((set.groups.len(), set.parameters.len()), (40, 80));
-            assert!(
-                set.parameters.iter().all(|row| row.estimate == estimate),
-                "{set:?}"
-            );
+            assert!(set.parameters.iter().all(|row| row.estimate == estimate), "{set:?}");
             assert!(estimate >= last, "{estimate} after {last}");
             n_sets += usize::from(estimate > last);
             last = estimate;
@@ -271,9 +219,7 @@ pub(super) async fn readers_see_whole_sets_only(f: &Fixture) {
     let readers = [&f.store, &f.other]
         .map(|store| tokio::spawn(watch(Arc::clone(store), scope.clone(), stop.clone())));
     for round in 1..=25_u8 {
-        published(&*f.store, &scope, set(&regions, f64::from(round)))
-            .await
-            .unwrap();
+        published(&*f.store, &scope, set(&regions, f64::from(round))).await.unwrap();
     }
     stop.cancel();
     for reader in readers {
@@ -283,9 +229,7 @@ pub(super) async fn readers_see_whole_sets_only(f: &Fixture) {
 
 pub(super) async fn migrating_twice_is_harmless(f: &Fixture) {
     let scope = f.scope("a");
-    published(&*f.store, &scope, set(&["A"], 60.0))
-        .await
-        .unwrap();
+    published(&*f.store, &scope, set(&["A"], 60.0)).await.unwrap();
     let current = f.store.current(&scope).await.unwrap();
     let report = f.other.migrate().await.unwrap();
     assert_eq!(report.applied, Vec::<String>::new());

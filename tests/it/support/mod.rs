@@ -1,9 +1,6 @@
 //! Builders of what runs ask for and leave behind.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by panicking, as they do"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
 use jiff::Timestamp;
 use speedfit::domain::{
@@ -24,10 +21,7 @@ pub(crate) fn request(scope: &str) -> RunRequest {
         trigger: Trigger::Operator,
         requested_by: "O'Hara".to_owned(),
         reason: "new depot".to_owned(),
-        window: Window {
-            from: Some(at("2026-01-01T00:00:00Z")),
-            to: None,
-        },
+        window: Window { from: Some(at("2026-01-01T00:00:00Z")), to: None },
         model: "kwh".to_owned(),
         settings_hash: "5e1f".to_owned(),
         code_version: "0.1.0".to_owned(),
@@ -78,9 +72,7 @@ pub(crate) fn parameter(region: &str, name: &str, estimate: f64) -> ParameterRow
 /// A set of regions whose parameters all have the same estimate.
 pub(crate) fn set(regions: &[&str], estimate: f64) -> ParameterSet {
     let names = ["cruise_speed_kmh", "acceleration_km_min2"];
-    let rows = regions
-        .iter()
-        .flat_map(|r| names.map(|name| parameter(r, name, estimate)));
+    let rows = regions.iter().flat_map(|r| names.map(|name| parameter(r, name, estimate)));
     ParameterSet {
         groups: regions.iter().map(|region| group(region)).collect(),
         parameters: rows.collect(),
@@ -116,12 +108,8 @@ pub(crate) fn publication(scope: &str, run_id: RunId, reason: &str) -> Publicati
 
 /// The end of a run that publishes its set.
 pub(crate) fn publishing(scope: &str, run_id: RunId, set: ParameterSet) -> Conclusion {
-    let counts = RunCounts {
-        rows_read: 120,
-        rows_refused: 20,
-        rows_used: 100,
-        ..Default::default()
-    };
+    let counts =
+        RunCounts { rows_read: 120, rows_refused: 20, rows_used: 100, ..Default::default() };
     Conclusion {
         counts: counts.with_groups(&set.groups),
         set,
