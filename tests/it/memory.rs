@@ -135,9 +135,9 @@ async fn a_held_source_goes_on_or_is_cancelled() {
         let (read, ()) = tokio::join!(source.read(&query, batches, &cancel), async {
             hold.reached().await;
             if is_cancelled {
-                cancel.cancel()
+                cancel.cancel();
             } else {
-                hold.release()
+                hold.release();
             }
         });
         assert_eq!(
