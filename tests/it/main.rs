@@ -6,5 +6,6 @@ mod embedded;
 mod fit_reference;
 mod job;
 mod layers;
+mod memory;
 mod store_contract;
 mod support;

@@ -4,7 +4,8 @@
 //! Every call runs on tokio's blocking threads. Writes pass through one connection behind a mutex,
 //! one immediate transaction each; reads open a connection of their own, so that in WAL mode
 //! neither waits for the other. Knows nothing of fitting or of what the job makes of the records.
-//! The file must be on a local disk: WAL does not work across machines.
+//! The file must be on a local disk: WAL does not work across machines. Numbers come back bit for
+//! bit, except the sign of a zero, which SQLite drops.
 
 mod conclude;
 mod connection;

@@ -51,6 +51,9 @@ impl RecordSource for Embedded {
     }
 }
 
+/// Position of the region in a row of `incidents.sql`.
+const REGION: usize = 1;
+
 /// Where batches go; waits for room, and for the stop signal.
 struct Outlet {
     batches: mpsc::Sender<RecordBatch>,
@@ -104,9 +107,8 @@ fn send_rows(
         if n_seen.is_multiple_of(RecordBatch::MAX_ROWS) {
             outlet.check()?;
         }
-        let record = record(row)?;
-        if is_selected(selection, record.region) {
-            batch.push(record);
+        if is_selected(selection, text(row, REGION)?) {
+            batch.push(record(row)?);
         }
         if batch.is_full() {
             outlet.send(std::mem::take(&mut batch))?;
@@ -124,7 +126,7 @@ fn is_selected(selection: &Selection, region: Option<&str>) -> bool {
 fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
     Ok(RecordRef {
         incident_id: text(row, 0)?,
-        region: text(row, 1)?,
+        region: text(row, REGION)?,
         parent_region: text(row, 2)?,
         priority: text(row, 3)?,
         occurred_at_us: row.get(4)?,

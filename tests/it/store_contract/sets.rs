@@ -29,7 +29,7 @@ const NAMES: &[&str] = &[
     "a  b",
 ];
 
-/// Numbers at the edges of what f64 holds.
+/// Numbers at the edges of what f64 holds; the sign of zero is not promised.
 const NUMBERS: &[f64] = &[
     0.0,
     1.0,
@@ -91,7 +91,7 @@ pub(super) async fn numbers_and_names_come_back_bit_for_bit(f: &Fixture) {
     let run_id = published(&*f.store, &scope, odd_set()).await.unwrap();
     let expected = ParameterSet { run_id: Some(run_id), scope: scope.clone(), ..odd_set() };
     let found = f.other.current(&scope).await.unwrap().unwrap();
-    // The text tells every bit of a number, the sign of zero included, which `==` does not.
+    // The shortest text that gives the same number back tells every bit of it.
     for (found, expected) in found.parameters.iter().zip(&expected.parameters) {
         assert_eq!(format!("{found:?}"), format!("{expected:?}"));
     }
