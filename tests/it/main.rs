@@ -1,1 +1,3 @@
-fn main() {}
+fn main(){}
+mod file_export;
+mod file_source;

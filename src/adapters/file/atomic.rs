@@ -20,14 +20,9 @@ pub fn write_atomically(
     write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), FileError> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path.file_name().is_none() {
-        return Err(FileError::NotAFile {
-            path: path.to_owned(),
-        });
+        return Err(FileError::NotAFile { path: path.to_owned() });
     }
-    replace(path, write).map_err(|source| FileError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, write).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
 fn replace(
@@ -49,9 +44,7 @@ fn replace(
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A file that is removed when it goes out of scope.
@@ -67,10 +60,7 @@ impl Temporary {
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{}-{number}.tmp", std::process::id()));
         let path = folder_of(path).join(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         Ok((Self { path }, file))
     }
 

@@ -15,17 +15,14 @@ use super::error::FileError;
 /// # Errors
 /// [`FileError::Open`] and [`FileError::Read`].
 pub fn sha256_of(path: &Path) -> Result<String, FileError> {
-    let mut file = File::open(path).map_err(|source| FileError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut file =
+        File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let n_bytes = file.read(&mut buffer).map_err(|source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let n_bytes = file
+            .read(&mut buffer)
+            .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
         if n_bytes == 0 {
             break;
         }

@@ -25,10 +25,8 @@ impl Columns {
         map: &ColumnMap,
         delimiter: Option<u8>,
     ) -> Result<Self, FileError> {
-        let mut columns = Self {
-            index: [None; Field::COUNT],
-            names: Field::ALL.map(|_| String::new()),
-        };
+        let mut columns =
+            Self { index: [None; Field::COUNT], names: Field::ALL.map(|_| String::new()) };
         let mut missing = Vec::new();
         for field in Field::ALL {
             let name = map.column(field);
@@ -36,10 +34,7 @@ impl Columns {
             let found = places.next();
             if places.next().is_some() {
                 let column = name.to_owned();
-                return Err(FileError::DuplicateColumn {
-                    path: path.to_owned(),
-                    column,
-                });
+                return Err(FileError::DuplicateColumn { path: path.to_owned(), column });
             }
             if found.is_none() && map.is_needed(field) {
                 missing.push(name);
@@ -80,10 +75,8 @@ impl Columns {
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let n_more = names.len().saturating_sub(MAX_LISTED);
-    let mut shown: Vec<String> = names
-        .take(MAX_LISTED)
-        .map(|name| format!("`{}`", clip(name)))
-        .collect();
+    let mut shown: Vec<String> =
+        names.take(MAX_LISTED).map(|name| format!("`{}`", clip(name))).collect();
     if n_more > 0 {
         shown.push(format!("and {n_more} more"));
     }
@@ -100,9 +93,7 @@ fn guess_delimiter(header: &[String], missing: &[&str], delimiter: Option<u8>) -
             let pieces: Vec<&str> = line.split(*candidate).map(plain).collect();
             missing.iter().all(|name| pieces.contains(name))
         })?;
-    Some(format!(
-        "the fields seem to be separated by {shown}: set the delimiter"
-    ))
+    Some(format!("the fields seem to be separated by {shown}: set the delimiter"))
 }
 
 /// A name without the blanks and quotation marks around it.
@@ -116,14 +107,11 @@ fn guess_names(header: &[String], missing: &[&str]) -> Option<String> {
         .iter()
         .filter_map(|name| {
             let wanted = letters(name);
-            let without_unit = name
-                .rsplit_once('_')
-                .map_or(wanted.clone(), |(n, _)| letters(n));
-            let near = header.iter().find(|n| letters(n) == wanted).or_else(|| {
-                header
-                    .iter()
-                    .find(|n| letters(n).starts_with(&without_unit))
-            })?;
+            let without_unit = name.rsplit_once('_').map_or(wanted.clone(), |(n, _)| letters(n));
+            let near = header
+                .iter()
+                .find(|n| letters(n) == wanted)
+                .or_else(|| header.iter().find(|n| letters(n).starts_with(&without_unit)))?;
             Some(format!("`{}` for `{name}`", clip(near)))
         })
         .collect();
@@ -137,10 +125,7 @@ fn guess_names(header: &[String], missing: &[&str]) -> Option<String> {
 }
 
 fn letters(name: &str) -> String {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -167,10 +152,7 @@ mod tests {
     fn mistakes_in_a_header_are_explained() {
         let check = |header: &str, text: &str, hint: &str| {
             let error = find(header, &ColumnMap::default()).unwrap_err();
-            assert_eq!(
-                (error.to_string().as_str(), error.hint().unwrap().as_str()),
-                (text, hint)
-            );
+            assert_eq!((error.to_string().as_str(), error.hint().unwrap().as_str()), (text, hint));
         };
         check(
             "Region,Distance KM,travel_time_s",

@@ -49,33 +49,18 @@ impl CsvReader {
             .delimiter(options.delimiter)
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(RowGuard::new(stream));
-        let mut rows = Rows {
-            reader,
-            path,
-            gzip,
-            has_crlf: false,
-        };
+        let mut rows = Rows { reader, path, gzip, has_crlf: false };
         let mut record = ByteRecord::new();
         if !rows.next_into(&mut record)? {
             return Err(FileError::Empty { path: rows.path });
         }
         rows.has_crlf = rows.reader.position().line() == 1;
-        let header: Vec<String> = record
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-            .collect();
+        let header: Vec<String> =
+            record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let delimiter = Some(options.delimiter);
         let columns = Columns::find(&rows.path, &header, &options.columns, delimiter)?;
-        let parser = RowParser {
-            columns,
-            n_columns: header.len(),
-            options: options.clone(),
-        };
-        Ok(Self {
-            rows,
-            parser,
-            record,
-        })
+        let parser = RowParser { columns, n_columns: header.len(), options: options.clone() };
+        Ok(Self { rows, parser, record })
     }
 
     /// The next rows, or `None` at the end.
@@ -89,10 +74,7 @@ impl CsvReader {
             n_bytes += self.record.as_slice().len();
             let (row, fault) = self.parser.parse(&self.record);
             let fault = fault.at(|| self.rows.place_of(&self.record));
-            batch.push(RecordRef {
-                fault: fault.as_deref(),
-                ..row
-            });
+            batch.push(RecordRef { fault: fault.as_deref(), ..row });
         }
         Ok((!batch.is_empty()).then_some(batch))
     }
@@ -116,7 +98,7 @@ impl Rows {
             Ok(found) => found,
             Err(error) => return Err(self.explain(error, record)),
         };
-        if found && self.reader.is_done() {
+        if found && self.reader.get_ref().is_at_end() {
             self.check_last(record)?;
         }
         Ok(found)
@@ -124,16 +106,10 @@ impl Rows {
 
     /// A last row that ends inside quotation marks has swallowed the rows after it.
     fn check_last(&self, record: &ByteRecord) -> Result<(), FileError> {
-        let in_last_field = record
-            .iter()
-            .next_back()
-            .is_some_and(|f| f.contains(&b'\n'));
+        let in_last_field = record.iter().next_back().is_some_and(|f| f.contains(&b'\n'));
         if in_last_field && self.reader.get_ref().has_odd_quotes() {
             let (line, _) = self.lines_of(record);
-            return Err(FileError::UnclosedQuote {
-                path: self.path.clone(),
-                line,
-            });
+            return Err(FileError::UnclosedQuote { path: self.path.clone(), line });
         }
         Ok(())
     }
@@ -144,11 +120,7 @@ impl Rows {
             let before = record.position().map_or(1, csv::Position::line);
             let line = before + u64::from(self.has_crlf);
             let max_bytes = RowGuard::MAX_ROW_BYTES;
-            return FileError::RowTooLong {
-                path,
-                line,
-                max_bytes,
-            };
+            return FileError::RowTooLong { path, line, max_bytes };
         }
         let source = error.into();
         if self.gzip {
@@ -159,17 +131,10 @@ impl Rows {
 
     /// First and last line of the row just read. Blank lines before it are no part of it.
     fn lines_of(&self, record: &ByteRecord) -> (u64, u64) {
-        let n_inside = record
-            .as_slice()
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
-        let after = self.reader.position().line();
-        let before = record.position().map_or(1, csv::Position::line);
-        // At the end of a file without a last line break nothing was counted for the row itself.
-        let first = (after - n_inside.min(after))
-            .saturating_sub(u64::from(!self.has_crlf))
-            .max(before + u64::from(self.has_crlf));
+        let n_inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let is_break_counted = !self.has_crlf && !self.reader.get_ref().is_at_end();
+        let n_counted = n_inside + u64::from(is_break_counted);
+        let first = self.reader.position().line().saturating_sub(n_counted);
         (first, first + n_inside)
     }
 

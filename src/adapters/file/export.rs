@@ -42,10 +42,7 @@ fn parameter_table(set: &ParameterSet) -> Table<'_> {
         ("pool_weight", number(|row| row.pool_weight)),
         ("status", text(|row| row.status.as_str())),
     ]);
-    Table {
-        columns,
-        n_rows: rows.len(),
-    }
+    Table { columns, n_rows: rows.len() }
 }
 
 fn group_table(set: &ParameterSet) -> Table<'_> {
@@ -54,9 +51,7 @@ fn group_table(set: &ParameterSet) -> Table<'_> {
     let number = |get: fn(&GroupRow) -> Option<f64>| Column::Number(rows.iter().map(get).collect());
     let count = |get: fn(&GroupRow) -> u64| {
         // Beyond the type's end nothing is ever counted.
-        let counts = rows
-            .iter()
-            .map(|row| Some(i64::try_from(get(row)).unwrap_or(i64::MAX)));
+        let counts = rows.iter().map(|row| Some(i64::try_from(get(row)).unwrap_or(i64::MAX)));
         Column::Whole(counts.collect())
     };
     let mut columns = first_columns(set, rows.iter().map(|row| &row.key));
@@ -79,10 +74,7 @@ fn group_table(set: &ParameterSet) -> Table<'_> {
         ("verdict", text(|row| row.verdict.as_str())),
         ("message", text(|row| &row.message)),
     ]);
-    Table {
-        columns,
-        n_rows: rows.len(),
-    }
+    Table { columns, n_rows: rows.len() }
 }
 
 /// The columns with which both tables begin.
@@ -92,25 +84,10 @@ fn first_columns<'a>(
 ) -> Vec<(&'static str, Column<'a>)> {
     let run_id = set.run_id.map(|run_id| run_id.0);
     vec![
-        (
-            "scope",
-            Column::Text(keys.clone().map(|_| set.scope.as_str()).collect()),
-        ),
-        (
-            "run_id",
-            Column::Whole(keys.clone().map(|_| run_id).collect()),
-        ),
-        (
-            "region",
-            Column::Text(keys.clone().map(|key| key.region.as_str()).collect()),
-        ),
-        (
-            "band",
-            Column::Text(keys.clone().map(|key| key.band.as_str()).collect()),
-        ),
-        (
-            "priority",
-            Column::Text(keys.map(|key| key.priority.as_str()).collect()),
-        ),
+        ("scope", Column::Text(keys.clone().map(|_| set.scope.as_str()).collect())),
+        ("run_id", Column::Whole(keys.clone().map(|_| run_id).collect())),
+        ("region", Column::Text(keys.clone().map(|key| key.region.as_str()).collect())),
+        ("band", Column::Text(keys.clone().map(|key| key.band.as_str()).collect())),
+        ("priority", Column::Text(keys.map(|key| key.priority.as_str()).collect())),
     ]
 }

@@ -26,20 +26,9 @@ pub(super) enum TableFormat {
 
 /// Splits a file's name into its format's ending, in lower case, and whether `.gz` follows it.
 fn ending(path: &Path) -> (String, bool) {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase();
-    let (name, gzip) = name
-        .strip_suffix(".gz")
-        .map_or((name.as_str(), false), |n| (n, true));
-    (
-        name.rsplit_once('.')
-            .map_or("", |(_, ending)| ending)
-            .to_owned(),
-        gzip,
-    )
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let (name, gzip) = name.strip_suffix(".gz").map_or((name.as_str(), false), |n| (n, true));
+    (name.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned(), gzip)
 }
 
 /// Whether the file's name ends in `.gz`.
@@ -56,16 +45,11 @@ pub(super) fn record_format(path: &Path, given: Option<Format>) -> Result<Format
         (None, "parquet") => Format::Parquet,
         (None, _) => {
             let known = "`.csv`, `.csv.gz` or `.parquet`";
-            return Err(FileError::UnknownFormat {
-                path: path.to_owned(),
-                known,
-            });
+            return Err(FileError::UnknownFormat { path: path.to_owned(), known });
         }
     };
     if format == Format::Parquet && gzip {
-        return Err(FileError::GzippedParquet {
-            path: path.to_owned(),
-        });
+        return Err(FileError::GzippedParquet { path: path.to_owned() });
     }
     Ok(format)
 }
@@ -76,15 +60,12 @@ pub(super) fn table_format(path: &Path) -> Result<(TableFormat, bool), FileError
         (ending, gzip) if ending == "csv" => Ok((TableFormat::Csv, gzip)),
         (ending, gzip) if ending == "json" => Ok((TableFormat::Json, gzip)),
         (ending, false) if ending == "parquet" => Ok((TableFormat::Parquet, false)),
-        (ending, true) if ending == "parquet" => Err(FileError::GzippedParquet {
-            path: path.to_owned(),
-        }),
+        (ending, true) if ending == "parquet" => {
+            Err(FileError::GzippedParquet { path: path.to_owned() })
+        }
         _ => {
             let known = "`.csv`, `.json`, `.csv.gz`, `.json.gz` or `.parquet`";
-            Err(FileError::UnknownFormat {
-                path: path.to_owned(),
-                known,
-            })
+            Err(FileError::UnknownFormat { path: path.to_owned(), known })
         }
     }
 }
@@ -96,11 +77,7 @@ mod tests {
     #[test]
     fn the_name_tells_the_format() {
         let check = |name: &str, expected: Option<Format>| {
-            assert_eq!(
-                record_format(Path::new(name), None).ok(),
-                expected,
-                "{name}"
-            );
+            assert_eq!(record_format(Path::new(name), None).ok(), expected, "{name}");
         };
         check("a.csv", Some(Format::Csv));
         check("dir.x/A.CSV.Gz", Some(Format::Csv));

@@ -20,14 +20,10 @@ pub(super) type ByteStream = Box<dyn Read + Send>;
 
 /// Opens a text file. It is unpacked where its name or its first bytes say gzip.
 pub(super) fn open(path: &Path) -> Result<(ByteStream, bool), FileError> {
-    let file = File::open(path).map_err(|source| FileError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    let (prefix, file) = peek(file).map_err(|source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file =
+        File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+    let (prefix, file) =
+        peek(file).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     if is_gzip_name(path) || prefix.starts_with(&GZIP_MAGIC) {
         let packed = BufReader::with_capacity(BUFFER_BYTES, file);
         return Ok((Box::new(MultiGzDecoder::new(packed)), true));
@@ -41,10 +37,7 @@ type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 /// Reads the first bytes and puts them back.
 fn peek<R: Read>(mut stream: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
     let mut prefix = Vec::with_capacity(PREFIX_BYTES);
-    stream
-        .by_ref()
-        .take(PREFIX_BYTES as u64)
-        .read_to_end(&mut prefix)?;
+    stream.by_ref().take(PREFIX_BYTES as u64).read_to_end(&mut prefix)?;
     Ok((prefix.clone(), Cursor::new(prefix).chain(stream)))
 }
 
@@ -61,21 +54,11 @@ pub(super) fn checked_text(
             return Ok(Ok(Box::new(stream)));
         }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("UTF-16", "save it as UTF-8"),
-        b"PAR1" => (
-            "Parquet",
-            "let its name end in `.parquet`, or name the format",
-        ),
-        b"PK\x03\x04" => (
-            "a spreadsheet or a zip file",
-            "save the sheet as CSV, or unpack it",
-        ),
+        b"PAR1" => ("Parquet", "let its name end in `.parquet`, or name the format"),
+        b"PK\x03\x04" => ("a spreadsheet or a zip file", "save the sheet as CSV, or unpack it"),
         _ => return Ok(Ok(Box::new(stream))),
     };
-    Ok(Err(FileError::NotCsv {
-        path: path.to_owned(),
-        looks_like,
-        remedy,
-    }))
+    Ok(Err(FileError::NotCsv { path: path.to_owned(), looks_like, remedy }))
 }
 
 /// Counts what it hands out: the bytes since the last row, so that a quotation mark that is never
@@ -84,6 +67,7 @@ pub(super) struct RowGuard {
     stream: ByteStream,
     n_since_row: usize,
     n_quotes: u64,
+    is_at_end: bool,
     overran: bool,
 }
 
@@ -92,12 +76,7 @@ impl RowGuard {
     pub(super) const MAX_ROW_BYTES: usize = 1 << 20;
 
     pub(super) fn new(stream: ByteStream) -> Self {
-        Self {
-            stream,
-            n_since_row: 0,
-            n_quotes: 0,
-            overran: false,
-        }
+        Self { stream, n_since_row: 0, n_quotes: 0, is_at_end: false, overran: false }
     }
 
     /// Tells that a row is complete.
@@ -108,6 +87,11 @@ impl RowGuard {
     /// Whether reading was stopped for a row that is too long.
     pub(super) fn overran(&self) -> bool {
         self.overran
+    }
+
+    /// Whether the end was met. A row that is complete only then has no line break behind it.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// Whether a quotation mark lacks its partner, so far.
@@ -124,6 +108,7 @@ impl Read for RowGuard {
         }
         let n_bytes = self.stream.read(buffer)?;
         self.n_since_row += n_bytes;
+        self.is_at_end = n_bytes == 0;
         // In runs so short that their count fits a byte, which the compiler turns into wide adds.
         for run in buffer[..n_bytes].chunks(255) {
             let n_quotes = run.iter().fold(0_u8, |n, byte| n + u8::from(*byte == b'"'));

@@ -102,9 +102,7 @@ impl ColumnMap {
     /// The column's name.
     #[must_use]
     pub fn column(&self, field: Field) -> &str {
-        self.chosen[field as usize]
-            .as_deref()
-            .unwrap_or_else(|| field.default_column())
+        self.chosen[field as usize].as_deref().unwrap_or_else(|| field.default_column())
     }
 
     /// Whether a file without the column is an error.

@@ -33,10 +33,8 @@ impl ParquetReader {
     /// Opens the file and finds its columns.
     pub(super) fn open(options: &FileOptions) -> Result<Self, FileError> {
         let path = &options.path;
-        let file = File::open(path).map_err(|source| FileError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file =
+            File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
         let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
         let schema = builder.schema();
         let header: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
@@ -46,19 +44,9 @@ impl ParquetReader {
         let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
         let mask = ProjectionMask::roots(builder.parquet_schema(), used.iter().copied());
         let batches = guarded(path, || {
-            builder
-                .with_projection(mask)
-                .with_batch_size(RecordBatch::MAX_ROWS)
-                .build()
+            builder.with_projection(mask).with_batch_size(RecordBatch::MAX_ROWS).build()
         })?;
-        Ok(Self {
-            batches,
-            n_rows,
-            n_rows_read: 0,
-            columns,
-            used,
-            options: options.clone(),
-        })
+        Ok(Self { batches, n_rows, n_rows_read: 0, columns, used, options: options.clone() })
     }
 
     pub(super) fn n_rows(&self) -> Option<u64> {
@@ -107,10 +95,7 @@ impl ParquetReader {
         for row in 0..n_rows {
             let (record, fault) = self.row(arrays, row);
             let fault = fault.at(|| format!("row {}", self.n_rows_read + row as u64 + 1));
-            rows.push(RecordRef {
-                fault: fault.as_deref(),
-                ..record
-            });
+            rows.push(RecordRef { fault: fault.as_deref(), ..record });
         }
         rows
     }
@@ -119,9 +104,7 @@ impl ParquetReader {
         let mut fault = Fault::default();
         let text = |texts: &'a Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row));
         let mut number = |field, numbers: &Option<Numbers>| {
-            let value = numbers
-                .as_ref()
-                .map_or(Value::Null, |numbers| numbers.get(row));
+            let value = numbers.as_ref().map_or(Value::Null, |numbers| numbers.get(row));
             self.known(value, field, "a number", &mut fault)
         };
         let distance = number(Field::Distance, &arrays.distance);
@@ -154,7 +137,7 @@ impl ParquetReader {
             Value::Null => None,
             Value::Known(value) => Some(value),
             Value::Unreadable(text) => {
-                fault.value(text, self.columns.name(field), what);
+                fault.value(&text, self.columns.name(field), what);
                 None
             }
         }
@@ -216,12 +199,7 @@ fn guarded<T>(
 ) -> Result<T, FileError> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(FileError::Parquet {
-            path: path.to_owned(),
-            source,
-        }),
-        Err(_) => Err(FileError::ParquetBreakdown {
-            path: path.to_owned(),
-        }),
+        Ok(Err(source)) => Err(FileError::Parquet { path: path.to_owned(), source }),
+        Err(_) => Err(FileError::ParquetBreakdown { path: path.to_owned() }),
     }
 }

@@ -33,10 +33,7 @@ impl RecordReader {
             Format::Csv => Reader::Csv(Box::new(CsvReader::open(options)?)),
             Format::Parquet => Reader::Parquet(Box::new(ParquetReader::open(options)?)),
         };
-        Ok(Self {
-            reader,
-            is_over: false,
-        })
+        Ok(Self { reader, is_over: false })
     }
 
     /// Reads CSV from a stream of bytes that is not packed; `options.path` only names it in messages.
@@ -48,10 +45,7 @@ impl RecordReader {
         options: &FileOptions,
     ) -> Result<Self, FileError> {
         let reader = CsvReader::over(Box::new(stream), false, options)?;
-        Ok(Self {
-            reader: Reader::Csv(Box::new(reader)),
-            is_over: false,
-        })
+        Ok(Self { reader: Reader::Csv(Box::new(reader)), is_over: false })
     }
 
     /// Rows of the whole file, where the format tells.

@@ -30,10 +30,7 @@ pub fn write_records<'a>(
 
 fn table(batch: &RecordBatch) -> Table<'_> {
     let columns = Field::ALL.map(|field| (field.default_column(), column(batch, field)));
-    Table {
-        columns: columns.into(),
-        n_rows: batch.len(),
-    }
+    Table { columns: columns.into(), n_rows: batch.len() }
 }
 
 fn column(batch: &RecordBatch, field: Field) -> Column<'_> {

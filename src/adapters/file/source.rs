@@ -27,9 +27,7 @@ impl FileSource {
 
     async fn open(&self) -> PortResult<RecordReader> {
         let options = self.options.clone();
-        Ok(spawn_blocking(move || RecordReader::open(&options))
-            .await
-            .map_err(broken)??)
+        Ok(spawn_blocking(move || RecordReader::open(&options)).await.map_err(broken)??)
     }
 }
 

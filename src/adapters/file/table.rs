@@ -101,9 +101,7 @@ impl Column<'_> {
             }
             Self::Time(values) => {
                 let value = values.get(row).copied().flatten();
-                value
-                    .and_then(|us| Timestamp::from_microsecond(us).ok())
-                    .map(Cell::Time)
+                value.and_then(|us| Timestamp::from_microsecond(us).ok()).map(Cell::Time)
             }
         };
         cell.unwrap_or(Cell::Null)
@@ -115,9 +113,7 @@ impl Column<'_> {
             Self::OptionalText(values) => Arc::new(StringArray::from(values.clone())),
             Self::Whole(values) => Arc::new(Int64Array::from(values.clone())),
             Self::Number(values) => {
-                let finite = values
-                    .iter()
-                    .map(|value| value.filter(|value| value.is_finite()));
+                let finite = values.iter().map(|value| value.filter(|value| value.is_finite()));
                 Arc::new(finite.collect::<Float64Array>())
             }
             Self::Time(values) => {
@@ -195,9 +191,7 @@ fn write_parquet<'a>(
     let Some(first) = parts.peek() else {
         return Ok(());
     };
-    let properties = WriterProperties::builder()
-        .set_compression(PageCompression::SNAPPY)
-        .build();
+    let properties = WriterProperties::builder().set_compression(PageCompression::SNAPPY).build();
     let mut writer = ArrowWriter::try_new(out, first.batch()?.schema(), Some(properties))?;
     for part in parts {
         writer.write(&part.batch()?)?;

@@ -33,10 +33,7 @@ pub(super) fn timestamp_us(text: &str, zone: &TimeZone) -> Option<i64> {
 
 /// A local date and time in microseconds since 1970-01-01 UTC.
 pub(super) fn local_us(local: DateTime, zone: &TimeZone) -> Option<i64> {
-    zone.to_ambiguous_timestamp(local)
-        .compatible()
-        .ok()
-        .map(Timestamp::as_microsecond)
+    zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_microsecond)
 }
 
 /// `text`, fit for a message: short, and without control characters.
@@ -44,13 +41,7 @@ pub(super) fn clip(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(MAX_SHOWN)
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
         .collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');
@@ -72,13 +63,7 @@ impl Fault {
 
     /// Notes that a value is no `what`.
     pub(super) fn value(&mut self, value: &str, column: &str, what: &str) {
-        self.note(|| {
-            format!(
-                "`{}` in column `{}` is not {what}",
-                clip(value),
-                clip(column)
-            )
-        });
+        self.note(|| format!("`{}` in column `{}` is not {what}", clip(value), clip(column)));
     }
 
     /// The text, behind the place of the row.
