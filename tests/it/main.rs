@@ -9,3 +9,6 @@ mod layers;
 mod memory;
 mod store_contract;
 mod support;
+fn main(){}
+mod file_export;
+mod file_source;

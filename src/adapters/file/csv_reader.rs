@@ -98,7 +98,7 @@ impl Rows {
             Ok(found) => found,
             Err(error) => return Err(self.explain(error, record)),
         };
-        if found && self.reader.is_done() {
+        if found && self.reader.get_ref().is_at_end() {
             self.check_last(record)?;
         }
         Ok(found)
@@ -132,12 +132,9 @@ impl Rows {
     /// First and last line of the row just read. Blank lines before it are no part of it.
     fn lines_of(&self, record: &ByteRecord) -> (u64, u64) {
         let n_inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let after = self.reader.position().line();
-        let before = record.position().map_or(1, csv::Position::line);
-        // At the end of a file without a last line break nothing was counted for the row itself.
-        let first = (after - n_inside.min(after))
-            .saturating_sub(u64::from(!self.has_crlf))
-            .max(before + u64::from(self.has_crlf));
+        let is_break_counted = !self.has_crlf && !self.reader.get_ref().is_at_end();
+        let n_counted = n_inside + u64::from(is_break_counted);
+        let first = self.reader.position().line().saturating_sub(n_counted);
         (first, first + n_inside)
     }
 

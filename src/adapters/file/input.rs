@@ -67,6 +67,7 @@ pub(super) struct RowGuard {
     stream: ByteStream,
     n_since_row: usize,
     n_quotes: u64,
+    is_at_end: bool,
     overran: bool,
 }
 
@@ -75,7 +76,7 @@ impl RowGuard {
     pub(super) const MAX_ROW_BYTES: usize = 1 << 20;
 
     pub(super) fn new(stream: ByteStream) -> Self {
-        Self { stream, n_since_row: 0, n_quotes: 0, overran: false }
+        Self { stream, n_since_row: 0, n_quotes: 0, is_at_end: false, overran: false }
     }
 
     /// Tells that a row is complete.
@@ -86,6 +87,11 @@ impl RowGuard {
     /// Whether reading was stopped for a row that is too long.
     pub(super) fn overran(&self) -> bool {
         self.overran
+    }
+
+    /// Whether the end was met. A row that is complete only then has no line break behind it.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// Whether a quotation mark lacks its partner, so far.
@@ -102,6 +108,7 @@ impl Read for RowGuard {
         }
         let n_bytes = self.stream.read(buffer)?;
         self.n_since_row += n_bytes;
+        self.is_at_end = n_bytes == 0;
         // In runs so short that their count fits a byte, which the compiler turns into wide adds.
         for run in buffer[..n_bytes].chunks(255) {
             let n_quotes = run.iter().fold(0_u8, |n, byte| n + u8::from(*byte == b'"'));

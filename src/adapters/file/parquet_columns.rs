@@ -1,5 +1,7 @@
 //! Columns of a Parquet file as the values of records, whatever sensible type they are stored in.
 
+use std::borrow::Cow;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
@@ -26,10 +28,7 @@ impl Kind {
         }
         let is_text = found.is_string() || found.is_null();
         match self {
-            Self::Text => {
-                is_text || found.is_integer() || found.is_floating() || found.is_decimal()
-            }
-            Self::Number => {
+            Self::Text | Self::Number => {
                 is_text || found.is_integer() || found.is_floating() || found.is_decimal()
             }
             Self::Timestamp => {
@@ -53,8 +52,8 @@ impl Kind {
 pub(super) enum Value<'a, T> {
     Null,
     Known(T),
-    /// A text, or a time beyond the calendar, that cannot be read.
-    Unreadable(&'a str),
+    /// A text that cannot be read, or a count beyond the calendar.
+    Unreadable(Cow<'a, str>),
 }
 
 /// The array behind a dictionary's indices; any other as it is.
@@ -122,7 +121,7 @@ impl Numbers {
 fn read_text<T>(text: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> Value<'_, T> {
     match text {
         None => Value::Null,
-        Some(text) => read(text).map_or(Value::Unreadable(text), Value::Known),
+        Some(text) => read(text).map_or(Value::Unreadable(text.into()), Value::Known),
     }
 }
 
@@ -157,8 +156,9 @@ impl Timestamps {
         match self {
             Self::Count { counts, .. } if counts.is_null(row) => Value::Null,
             Self::Count { counts, unit, is_local } => {
-                count_us(counts.value(row), *unit, is_local.then_some(zone))
-                    .map_or(Value::Unreadable("a time beyond the calendar"), Value::Known)
+                let count = counts.value(row);
+                count_us(count, *unit, is_local.then_some(zone))
+                    .map_or_else(|| Value::Unreadable(count.to_string().into()), Value::Known)
             }
             Self::Text(texts) => read_text(texts.get(row), |text| timestamp_us(text, zone)),
         }

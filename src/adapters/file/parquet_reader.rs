@@ -1,6 +1,7 @@
 //! Records from Parquet: only the columns that are needed, one page after the other.
 
 use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -137,7 +138,7 @@ impl ParquetReader {
             Value::Null => None,
             Value::Known(value) => Some(value),
             Value::Unreadable(text) => {
-                fault.value(text, self.columns.name(field), what);
+                fault.value(&text, self.columns.name(field), what);
                 None
             }
         }
@@ -199,7 +200,22 @@ fn guarded<T>(
 ) -> Result<T, FileError> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(FileError::Parquet { path: path.to_owned(), source }),
+        Ok(Err(error)) => Err(explained(path, error)),
         Err(_) => Err(FileError::ParquetBreakdown { path: path.to_owned() }),
+    }
+}
+
+/// The system's errors are told as those of any file; decoders have errors without a number.
+fn explained(path: &Path, error: ParquetError) -> FileError {
+    let path = path.to_owned();
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(source) if source.raw_os_error().is_some() => {
+                FileError::Read { path, source: *source }
+            }
+            Ok(other) => FileError::Parquet { path, source: ParquetError::External(other) },
+            Err(other) => FileError::Parquet { path, source: ParquetError::External(other) },
+        },
+        source => FileError::Parquet { path, source },
     }
 }
