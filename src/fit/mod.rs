@@ -1,9 +1,27 @@
 //! The numeric core: travel-time models and how to fit them. No I/O, no tokio, no serde.
 //!
 //! Distances are km and times minutes inside the models; records carry seconds.
+//!
+//! Reading order: `observations` and `report` (what goes in and comes out), `models` (the menu),
+//! `least_squares`, `trust_region` and `solver` (which know no travel times), `problem` (where the
+//! two meet), `fitting` and `uncertainty` (from a minimum to a report).
 
+pub mod curve;
+mod fitting;
+pub mod least_squares;
+mod metrics;
+pub mod models;
 pub mod observations;
+mod problem;
 pub mod report;
+pub mod simulate;
+pub mod solver;
+pub mod summary;
+mod trust_region;
+mod uncertainty;
 
+pub use curve::Curve;
+pub use fitting::fit;
+pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};

@@ -1,1 +1,3 @@
-fn main(){}
+mod fit_reference;
+
+fn main() {}

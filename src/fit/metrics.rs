@@ -1,0 +1,134 @@
+//! How well a curve describes the records it was fitted to, on both scales.
+
+use super::least_squares::BLOCK_ROWS;
+use super::models::{LN_LIMIT, Model};
+use super::observations::Observations;
+use super::report::Metrics;
+
+/// 90th percentile of the standard normal distribution.
+const NORMAL_P90: f64 = 1.281_551_565_544_600_4;
+
+/// Metrics of a model at internal `parameters` with spread `sigma_log` (standard deviation of
+/// ln T); `ssr_log` is known from the fit. `None` without observations.
+pub(super) fn metrics(
+    model: &dyn Model,
+    parameters: &[f64],
+    sigma_log: f64,
+    ssr_log: f64,
+    observations: &Observations,
+) -> Option<Metrics> {
+    if observations.is_empty() {
+        return None;
+    }
+    let total = observations.weight_sum();
+    let mut errors = ln_ratios(model, parameters, observations);
+    let (mut mae_s, mut under) = (0.0, 0.0);
+    for (error, sample) in errors.iter_mut().zip(observations.samples()) {
+        let weight = f64::from(sample.weight);
+        let ln_p90 = *error + NORMAL_P90 * sigma_log;
+        under += if ln_p90 >= 0.0 { weight } else { 0.0 };
+        *error = (error.clamp(-LN_LIMIT, LN_LIMIT).exp() - 1.0).abs();
+        mae_s += weight * (*error * f64::from(sample.travel_time_s) / total).min(f64::MAX / 1e40);
+    }
+    let median_ape = if observations.sqrt_weight().is_empty() {
+        median(&mut errors)
+    } else {
+        let weights = observations.samples().iter().map(|s| f64::from(s.weight));
+        weighted_median(errors.into_iter().zip(weights).collect(), total)
+    };
+    Some(Metrics {
+        ssr_log,
+        rmse_log: (ssr_log / total).sqrt(),
+        mae_s: mae_s.min(f64::MAX),
+        median_ape,
+        share_under_p90: (under / total).min(1.0),
+    })
+}
+
+/// ln of predicted over observed time, per record.
+fn ln_ratios(model: &dyn Model, parameters: &[f64], observations: &Observations) -> Vec<f64> {
+    let n = observations.len();
+    let mut out = vec![0.0; n];
+    let mut gradient = vec![0.0; parameters.len() * BLOCK_ROWS.min(n)];
+    for (block, chunk) in out.chunks_mut(BLOCK_ROWS).enumerate() {
+        let (first, rows) = (block * BLOCK_ROWS, chunk.len());
+        let distances = observations.distances().slice(first, rows);
+        model.evaluate(
+            parameters,
+            distances,
+            chunk,
+            &mut gradient[..parameters.len() * rows],
+        );
+        for (ln_time, observed) in chunk.iter_mut().zip(&observations.ln_time()[first..]) {
+            *ln_time -= observed;
+        }
+    }
+    out
+}
+
+/// The middle value, or the mean of the two; zero of none.
+fn median(values: &mut [f64]) -> f64 {
+    let n = values.len();
+    if n == 0 {
+        return 0.0;
+    }
+    let (below, &mut upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    if n % 2 == 1 {
+        return upper;
+    }
+    let lower = below
+        .iter()
+        .copied()
+        .max_by(f64::total_cmp)
+        .unwrap_or(upper);
+    0.5 * (lower + upper)
+}
+
+/// The median of records that stand for `weight` like ones each.
+fn weighted_median(mut values: Vec<(f64, f64)>, total: f64) -> f64 {
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut below = 0.0;
+    for (i, &(value, weight)) in values.iter().enumerate() {
+        below += weight;
+        if below > 0.5 * total {
+            return value;
+        }
+        if below == 0.5 * total {
+            let next = values.get(i + 1).map_or(value, |(next, _)| *next);
+            return 0.5 * (value + next);
+        }
+    }
+    values.last().map_or(0.0, |(value, _)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[(f64, f64)], expected: f64) {
+        let total = values.iter().map(|(_, w)| w).sum();
+        assert_eq!(
+            weighted_median(values.to_vec(), total),
+            expected,
+            "{values:?}"
+        );
+    }
+
+    #[test]
+    fn medians() {
+        check(&[(1.0, 1.0)], 1.0);
+        check(&[(1.0, 1.0), (4.0, 1.0)], 2.5);
+        check(&[(4.0, 1.0), (1.0, 2.0)], 1.0);
+        check(&[(1.0, 2.0), (4.0, 2.0)], 2.5);
+        check(&[(1.0, 0.25), (2.0, 0.25), (4.0, 1.0)], 4.0);
+        for values in [
+            vec![3.0],
+            vec![3.0, 1.0],
+            vec![3.0, 1.0, 2.0],
+            vec![4.0, 1.0, 3.0, 3.5],
+        ] {
+            let weighted: Vec<(f64, f64)> = values.iter().map(|v| (*v, 1.0)).collect();
+            check(&weighted, median(&mut values.clone()));
+        }
+    }
+}

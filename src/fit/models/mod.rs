@@ -1,0 +1,153 @@
+//! The menu of travel-time models behind one interface.
+//!
+//! A model works on internal parameters, natural logarithms of positive quantities in km and
+//! minutes; published names and units belong to [`ParameterSpec`]. Models know no solver.
+
+mod kwh;
+mod kwh_intercept;
+mod power;
+mod profile;
+mod straight;
+
+use super::observations::{Distances, Observations};
+
+/// Every model's name, simplest first.
+pub const NAMES: [&str; 6] = [
+    "constant",
+    "linear",
+    "power",
+    "sqrt",
+    "kwh",
+    "kwh_intercept",
+];
+
+/// The model of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static dyn Model> {
+    match name {
+        "constant" => Some(&straight::Constant),
+        "linear" => Some(&straight::Linear),
+        "power" => Some(&power::Power),
+        "sqrt" => Some(&power::SquareRoot),
+        "kwh" => Some(&kwh::Kwh),
+        "kwh_intercept" => Some(&kwh_intercept::KwhIntercept),
+        _ => None,
+    }
+}
+
+/// Logarithms beyond this are cut off: e^±690 and 60 times it are still ordinary numbers.
+pub(crate) const LN_LIMIT: f64 = 690.0;
+
+/// How an internal parameter becomes the published one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Transform {
+    /// Published = internal.
+    Identity,
+    /// Published = `factor`·e^internal.
+    Exponential {
+        /// Published units in one internal unit, for example 60 for km/h in km/min.
+        factor: f64,
+    },
+}
+
+/// What a parameter is called, and in which unit it is published.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterSpec {
+    /// Published name, for example `cruise_speed_kmh`.
+    pub name: &'static str,
+    /// Published unit, for example `km/h`; empty for a pure number.
+    pub unit: &'static str,
+    /// From the scale of the fit to the published one.
+    pub transform: Transform,
+}
+
+impl ParameterSpec {
+    /// The published value; finite for every finite internal one.
+    #[must_use]
+    pub fn published(&self, internal: f64) -> f64 {
+        match self.transform {
+            Transform::Identity => internal,
+            Transform::Exponential { factor } => factor * internal.clamp(-LN_LIMIT, LN_LIMIT).exp(),
+        }
+    }
+
+    /// The internal value; `None` where the published one is not finite or outside its domain.
+    #[must_use]
+    pub fn internal(&self, published: f64) -> Option<f64> {
+        let value = match self.transform {
+            Transform::Identity => published,
+            Transform::Exponential { factor } => (published / factor).ln(),
+        };
+        value.is_finite().then_some(value)
+    }
+
+    /// Derivative of the published value with respect to the internal one.
+    #[must_use]
+    pub fn slope(&self, internal: f64) -> f64 {
+        match self.transform {
+            Transform::Identity => 1.0,
+            Transform::Exponential { .. } => self.published(internal),
+        }
+    }
+}
+
+const CRUISE_SPEED: ParameterSpec = ParameterSpec {
+    name: "cruise_speed_kmh",
+    unit: "km/h",
+    transform: Transform::Exponential { factor: 60.0 },
+};
+
+const ACCELERATION: ParameterSpec = ParameterSpec {
+    name: "acceleration_km_min2",
+    unit: "km/min2",
+    transform: Transform::Exponential { factor: 1.0 },
+};
+
+const INTERCEPT: ParameterSpec = ParameterSpec {
+    name: "intercept_min",
+    unit: "min",
+    transform: Transform::Identity,
+};
+
+/// A median travel time as a function of distance.
+pub trait Model: Sync {
+    /// Name in settings and results.
+    fn name(&self) -> &'static str;
+
+    /// The parameters, in the order of every internal vector.
+    fn parameters(&self) -> &'static [ParameterSpec];
+
+    /// Bounds of the internal parameters for these observations.
+    fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)>;
+
+    /// ln T (T in min) at every distance, and its derivatives with respect to the internal
+    /// parameters: `gradient` is column-major, one column of `ln_time.len()` per parameter.
+    fn evaluate(
+        &self,
+        parameters: &[f64],
+        distances: Distances<'_>,
+        ln_time: &mut [f64],
+        gradient: &mut [f64],
+    );
+
+    /// ln T (T in min) at one distance, km.
+    fn ln_time(&self, parameters: &[f64], distance_km: f64) -> f64;
+
+    /// Where to start, most promising first; never empty for observations that are not.
+    fn starts(&self, observations: &Observations) -> Vec<Vec<f64>>;
+
+    /// What the model itself knows of directions in which the curve does not change at the
+    /// observed distances: moves `parameters` along them to the value to be published, and says
+    /// why, for each parameter that the observations cannot tell. Nothing by default.
+    fn settle(&self, parameters: &mut [f64], observations: &Observations) -> Vec<Option<String>> {
+        let _ = observations;
+        vec![None; parameters.len()]
+    }
+}
+
+/// Weighted mean of `value` over the observations.
+fn mean(observations: &Observations, value: impl Fn(usize) -> f64) -> f64 {
+    let samples = observations.samples().iter().enumerate();
+    let sum: f64 = samples.map(|(i, s)| f64::from(s.weight) * value(i)).sum();
+    sum / observations.weight_sum()
+}
