@@ -11,6 +11,7 @@ mod fitting;
 pub mod least_squares;
 mod metrics;
 pub mod models;
+mod newton;
 pub mod observations;
 mod problem;
 pub mod report;

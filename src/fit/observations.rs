@@ -52,10 +52,9 @@ impl Observations {
     #[must_use]
     pub fn new(mut samples: Vec<Sample>) -> Self {
         samples.retain(Sample::is_valid);
-        samples.sort_unstable_by(|a, b| {
-            (a.distance_km.total_cmp(&b.distance_km))
-                .then(a.travel_time_s.total_cmp(&b.travel_time_s))
-                .then(a.weight.total_cmp(&b.weight))
+        // The bits of positive numbers are ordered as the numbers are, and compare faster.
+        samples.sort_unstable_by_key(|s| {
+            (s.distance_km.to_bits(), s.travel_time_s.to_bits(), s.weight.to_bits())
         });
         let distance_km: Vec<f64> = samples.iter().map(|s| s.distance_km).collect();
         let ln_distance = distance_km.iter().map(|d| d.ln()).collect();

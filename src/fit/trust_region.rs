@@ -52,7 +52,7 @@ struct Decomposed {
 
 impl Place<'_> {
     /// Parameters that may move: all but those on a bound behind which the sum would fall.
-    fn free(&self) -> Vec<usize> {
+    pub(super) fn free(&self) -> Vec<usize> {
         (0..self.parameters.len())
             .filter(|&j| {
                 let (low, high) = self.bounds[j];

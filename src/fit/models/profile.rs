@@ -4,8 +4,10 @@
 //! intercept t0, a line. What remains is a curve over the knot alone, which is scanned: every dip
 //! of it is a start, so that no minimum is missed because the iteration began near another.
 
+use std::f64::consts::LN_2;
+
 use super::super::observations::Observations;
-use super::kwh::ln_shape;
+use super::LN_LIMIT;
 
 /// Records at the near and at the far end that keep a bin of their own: the far ones alone decide
 /// whether the cruise speed shows.
@@ -32,6 +34,7 @@ const HOPELESS: f64 = 0.05;
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
     ln_distance: Vec<f64>,
+    distance_km: Vec<f64>,
     /// Weighted mean of ln T, T in min.
     ln_time: Vec<f64>,
     weight: Vec<f64>,
@@ -66,6 +69,7 @@ impl Bins {
         edges.extend(far..=n);
         let mut bins = Self {
             ln_distance: Vec::with_capacity(edges.len()),
+            distance_km: Vec::new(),
             ln_time: Vec::with_capacity(edges.len()),
             weight: Vec::with_capacity(edges.len()),
             within: 0.0,
@@ -73,6 +77,7 @@ impl Bins {
         for edge in edges.windows(2) {
             bins.push(observations, edge[0]..edge[1]);
         }
+        bins.distance_km = bins.ln_distance.iter().map(|ln_d| ln_d.exp()).collect();
         bins
     }
 
@@ -123,6 +128,17 @@ impl Bins {
         knots
     }
 
+    /// ln h(d/k) of every bin.
+    fn ln_shape(&self, ln_knot: f64) -> Vec<f64> {
+        let per_knot = (-ln_knot).clamp(-LN_LIMIT, LN_LIMIT).exp();
+        let rows = self.ln_distance.iter().zip(&self.distance_km);
+        let shape = |(ln_d, d): (&f64, &f64)| {
+            let ln_x = ln_d - ln_knot;
+            if ln_x <= 0.0 { LN_2 + 0.5 * ln_x } else { (1.0 + (d * per_knot).min(1e300)).ln() }
+        };
+        rows.map(shape).collect()
+    }
+
     /// The longest distinct distances, ascending.
     fn far_distances(&self) -> Vec<f64> {
         let mut far = self.ln_distance.clone();
@@ -135,15 +151,7 @@ impl Bins {
 pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> Vec<Minimum> {
     let scan: Vec<Minimum> = (bins.ln_knots().into_iter())
         .map(|ln_knot| {
-            let ln_shape: Vec<f64> = bins
-                .ln_distance
-                .iter()
-                .map(|ln_d| ln_shape(ln_d - ln_knot))
-                .collect();
-            Minimum {
-                ln_knot,
-                fit: best(bins, &ln_shape),
-            }
+            Minimum { ln_knot, fit: best(bins, &bins.ln_shape(ln_knot)) }
         })
         .filter(|point| point.fit.ssr.is_finite())
         .collect();
