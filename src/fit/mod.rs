@@ -26,3 +26,6 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};
+
+#[cfg(test)]
+mod laws;

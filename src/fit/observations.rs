@@ -54,7 +54,11 @@ impl Observations {
         samples.retain(Sample::is_valid);
         // The bits of positive numbers are ordered as the numbers are, and compare faster.
         samples.sort_unstable_by_key(|s| {
-            (s.distance_km.to_bits(), s.travel_time_s.to_bits(), s.weight.to_bits())
+            (
+                s.distance_km.to_bits(),
+                s.travel_time_s.to_bits(),
+                s.weight.to_bits(),
+            )
         });
         let distance_km: Vec<f64> = samples.iter().map(|s| s.distance_km).collect();
         let ln_distance = distance_km.iter().map(|d| d.ln()).collect();

@@ -19,6 +19,8 @@ const RADIUS_FACTOR: f64 = 100.0;
 const LEAST_RATIO: f64 = 1e-4;
 /// Steps without halving the offset after which second derivatives are worth their price.
 const SLOW_STEPS: u32 = 4;
+/// Offset under which the minimum is near enough for a quadratic to be trusted.
+const NEAR: f64 = 0.01;
 /// Name of argmin's counter.
 const EVALUATIONS: &str = "residual_count";
 
@@ -170,6 +172,11 @@ impl<'a> LevenbergMarquardt<'a> {
             .sqrt()
     }
 
+    /// What rounding alone may change of the sum of squares.
+    fn ssr_noise(&self, noise: f64) -> f64 {
+        4.0 * noise * (noise + self.current.ssr.sqrt()) + 16.0 * f64::EPSILON * self.current.ssr
+    }
+
     /// Tries one step; says why it is the last, if so.
     fn advance<O: LeastSquares>(
         &mut self,
@@ -178,15 +185,22 @@ impl<'a> LevenbergMarquardt<'a> {
         if (self.stopped)() {
             return Ok(Some(Termination::Cancelled));
         }
-        let is_slow = self.n_slow >= SLOW_STEPS;
+        let is_slow = self.n_slow >= SLOW_STEPS && self.current.offset <= NEAR;
         let (current, scale, radius) = (&self.current, &self.scale, self.radius);
         let block = &mut self.block;
         let mut n_extra = 0;
         let tried = problem.problem(EVALUATIONS, |problem| {
             let (parameters, triangle) = (&current.parameters, &current.triangle);
-            let place = Place { parameters, triangle, bounds: problem.bounds() };
-            let newton =
-                if is_slow { newton_step(problem, &place, scale, block, &mut n_extra) } else { None };
+            let place = Place {
+                parameters,
+                triangle,
+                bounds: problem.bounds(),
+            };
+            let newton = if is_slow {
+                newton_step(problem, &place, scale, block, &mut n_extra)
+            } else {
+                None
+            };
             let is_newton = newton.is_some();
             Ok(newton.or_else(|| place.step(scale, radius)).map(|step| {
                 let moved = moved(parameters, &step.change, problem.bounds());
@@ -194,17 +208,23 @@ impl<'a> LevenbergMarquardt<'a> {
             }))
         })?;
         *problem.counts.entry(EVALUATIONS).or_insert(0) += n_extra;
-        let noise = problem.problem.as_ref().map_or(0.0, LeastSquares::residual_noise);
+        let noise = problem
+            .problem
+            .as_ref()
+            .map_or(0.0, LeastSquares::residual_noise);
         let Some((step, is_newton, trial)) = tried else {
             return Ok(Some(Termination::NoProgress));
         };
-        let halved = trial.offset <= 0.5 * self.current.offset;
-        let is_worse = trial.ssr >= self.current.ssr;
-        self.n_slow = if halved || is_newton && is_worse { 0 } else { self.n_slow + 1 };
-        if is_newton && is_worse && trial.offset >= self.current.offset {
-            // The quadratic deceived: back to the trust region, whose radius is still right.
-            return Ok(None);
+        let is_better = trial.ssr < self.current.ssr || trial.offset < self.current.offset;
+        if is_newton && !is_better {
+            // The quadratic deceived: back to the trust region, whose radius is still right; where
+            // rounding deceived, there is nothing left to gain.
+            self.n_slow = 0;
+            let is_rounding = step.predicted <= self.ssr_noise(noise);
+            return Ok(is_rounding.then_some(Termination::CostConverged));
         }
+        let is_halved = trial.offset <= 0.5 * self.current.offset;
+        self.n_slow = if is_halved { 0 } else { self.n_slow + 1 };
         Ok(self.judge(&step, trial, noise, is_slow))
     }
 
@@ -216,8 +236,7 @@ impl<'a> LevenbergMarquardt<'a> {
         was_slow: bool,
     ) -> Option<Termination> {
         let fall = self.current.ssr - trial.ssr;
-        let ssr_noise =
-            4.0 * noise * (noise + self.current.ssr.sqrt()) + 16.0 * f64::EPSILON * self.current.ssr;
+        let ssr_noise = self.ssr_noise(noise);
         if self.is_first {
             self.radius = self.radius.min(step.length);
             self.is_first = false;
@@ -225,7 +244,11 @@ impl<'a> LevenbergMarquardt<'a> {
         if fall.abs() <= ssr_noise && step.predicted <= ssr_noise {
             return self.judge_by_offset(step, trial, noise, was_slow);
         }
-        let ratio = if step.predicted > 0.0 { fall / step.predicted } else { -1.0 };
+        let ratio = if step.predicted > 0.0 {
+            fall / step.predicted
+        } else {
+            -1.0
+        };
         self.resize(step, ratio, trial.ssr.is_finite());
         if ratio >= LEAST_RATIO {
             return self.accept(step, trial, noise);
@@ -245,7 +268,11 @@ impl<'a> LevenbergMarquardt<'a> {
     ) -> Option<Termination> {
         let is_steady = trial.offset <= 0.5 * self.current.offset;
         let is_better = trial.offset < self.current.offset;
-        let ended = if is_better { self.accept(step, trial, noise) } else { None };
+        let ended = if is_better {
+            self.accept(step, trial, noise)
+        } else {
+            None
+        };
         self.n_slow = if is_steady { 0 } else { SLOW_STEPS };
         ended.or((was_slow && !is_steady).then_some(Termination::CostConverged))
     }
@@ -334,3 +361,6 @@ impl<O: LeastSquares> Solver<O, State> for LevenbergMarquardt<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,9 @@ impl Bins {
         else {
             return Vec::new();
         };
+        if last - first <= 1e-12 * last.abs() {
+            return vec![last];
+        }
         let n = self.ln_distance.len();
         let mut knots: Vec<f64> = [1e-6, 1e-4, 1e-2, 0.1, 0.5, 1.0]
             .iter()
@@ -134,7 +137,11 @@ impl Bins {
         let rows = self.ln_distance.iter().zip(&self.distance_km);
         let shape = |(ln_d, d): (&f64, &f64)| {
             let ln_x = ln_d - ln_knot;
-            if ln_x <= 0.0 { LN_2 + 0.5 * ln_x } else { (1.0 + (d * per_knot).min(1e300)).ln() }
+            if ln_x <= 0.0 {
+                LN_2 + 0.5 * ln_x
+            } else {
+                (1.0 + (d * per_knot).min(1e300)).ln()
+            }
         };
         rows.map(shape).collect()
     }
@@ -150,8 +157,9 @@ impl Bins {
 /// Dips of the profile that `best` draws over the knot, the deepest first.
 pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> Vec<Minimum> {
     let scan: Vec<Minimum> = (bins.ln_knots().into_iter())
-        .map(|ln_knot| {
-            Minimum { ln_knot, fit: best(bins, &bins.ln_shape(ln_knot)) }
+        .map(|ln_knot| Minimum {
+            ln_knot,
+            fit: best(bins, &bins.ln_shape(ln_knot)),
         })
         .filter(|point| point.fit.ssr.is_finite())
         .collect();

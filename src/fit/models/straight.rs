@@ -98,8 +98,9 @@ impl Model for Linear {
     }
 }
 
-/// The moving part of a time and the whole, both kept ordinary numbers.
+/// The moving part of a time and the whole, both kept so far from the ends of the range of numbers
+/// that neither quotients nor their squares overflow.
 pub(super) fn sum(intercept: f64, moving: f64) -> (f64, f64) {
-    let moving = moving.clamp(f64::MIN_POSITIVE, 1e300);
+    let moving = moving.clamp(1e-100, 1e300);
     (moving, (intercept + moving).min(1e300))
 }
