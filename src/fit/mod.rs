@@ -11,6 +11,7 @@ mod fitting;
 pub mod least_squares;
 mod metrics;
 pub mod models;
+mod newton;
 pub mod observations;
 mod problem;
 pub mod report;
@@ -25,3 +26,6 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};
+
+#[cfg(test)]
+mod laws;

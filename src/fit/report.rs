@@ -7,7 +7,8 @@ use std::fmt;
 pub struct FitOptions {
     /// Iterations of the solver per start.
     pub max_iterations: u64,
-    /// Relative reduction of the sum of squares, and relative step, at which the solver stops.
+    /// Relative step, and share of the residuals that a further step could still remove (Bates and
+    /// Watts' offset, a root of sums of squares), at which the solver stops.
     pub tolerance: f64,
     /// Probability that an interval is to cover.
     pub confidence: f64,
@@ -22,7 +23,7 @@ impl Default for FitOptions {
 /// Why a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Termination {
-    /// The sum of squares no longer falls.
+    /// The sum of squares no longer changes by more than rounding.
     CostConverged,
     /// The step is below the tolerance.
     StepConverged,
@@ -36,7 +37,7 @@ pub enum Termination {
     NoProgress,
     /// The stop signal was noticed.
     Cancelled,
-    /// Fewer records, or fewer distinct distances, than the model needs.
+    /// Fewer records than the model has parameters.
     TooFewRecords,
     /// No start gave a finite sum of squares.
     NoFiniteStart,

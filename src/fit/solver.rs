@@ -9,6 +9,7 @@ use argmin::core::{
 };
 
 use super::least_squares::{LeastSquares, Triangle};
+use super::newton::newton_step;
 use super::report::{FitOptions, Termination};
 use super::trust_region::{Place, Step};
 
@@ -16,6 +17,10 @@ use super::trust_region::{Place, Step};
 const RADIUS_FACTOR: f64 = 100.0;
 /// MINPACK's least ratio of actual to predicted fall at which a step is taken.
 const LEAST_RATIO: f64 = 1e-4;
+/// Steps without halving the offset after which second derivatives are worth their price.
+const SLOW_STEPS: u32 = 4;
+/// Offset under which the minimum is near enough for a quadratic to be trusted.
+const NEAR: f64 = 0.01;
 /// Name of argmin's counter.
 const EVALUATIONS: &str = "residual_count";
 
@@ -47,14 +52,19 @@ pub fn minimize(
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
 ) -> Minimum {
-    let start: Vec<f64> =
-        start.iter().zip(problem.bounds()).map(|(x, &(low, high))| x.max(low).min(high)).collect();
+    let start: Vec<f64> = start
+        .iter()
+        .zip(problem.bounds())
+        .map(|(x, &(low, high))| x.max(low).min(high))
+        .collect();
     let mut block = Vec::new();
     let first = Point::at(problem, start, &mut block);
     let solver = LevenbergMarquardt::new(first.clone(), options.tolerance, stopped, block);
     let outcome = Executor::new(problem, solver)
         .configure(|state: State| {
-            state.param(first.parameters.clone()).max_iters(options.max_iterations)
+            state
+                .param(first.parameters.clone())
+                .max_iters(options.max_iterations)
         })
         .ctrlc(false)
         .timer(false)
@@ -90,11 +100,28 @@ impl Point {
     fn at(problem: &impl LeastSquares, parameters: Vec<f64>, block: &mut Vec<f64>) -> Self {
         let triangle = Triangle::reduce(problem, &parameters, block);
         let is_finite = triangle.is_finite();
-        let ssr = if is_finite { triangle.ssr() } else { f64::INFINITY };
+        let ssr = if is_finite {
+            triangle.ssr()
+        } else {
+            f64::INFINITY
+        };
         let bounds = problem.bounds();
-        let place = Place { parameters: &parameters, triangle: &triangle, bounds };
-        let offset = if is_finite { place.offset() } else { f64::INFINITY };
-        Self { parameters, triangle, ssr, offset }
+        let place = Place {
+            parameters: &parameters,
+            triangle: &triangle,
+            bounds,
+        };
+        let offset = if is_finite {
+            place.offset()
+        } else {
+            f64::INFINITY
+        };
+        Self {
+            parameters,
+            triangle,
+            ssr,
+            offset,
+        }
     }
 }
 
@@ -108,6 +135,8 @@ struct LevenbergMarquardt<'a> {
     block: Vec<f64>,
     ended: Option<Termination>,
     is_first: bool,
+    /// Steps in a row that did not halve the offset.
+    n_slow: u32,
 }
 
 impl<'a> LevenbergMarquardt<'a> {
@@ -124,6 +153,7 @@ impl<'a> LevenbergMarquardt<'a> {
             block,
             ended,
             is_first: true,
+            n_slow: 0,
         };
         let length = solver.scaled_length();
         if length > 0.0 {
@@ -135,7 +165,16 @@ impl<'a> LevenbergMarquardt<'a> {
     /// `‖D·parameters‖`.
     fn scaled_length(&self) -> f64 {
         let parameters = self.current.parameters.iter();
-        parameters.zip(&self.scale).map(|(x, d)| (x * d).powi(2)).sum::<f64>().sqrt()
+        parameters
+            .zip(&self.scale)
+            .map(|(x, d)| (x * d).powi(2))
+            .sum::<f64>()
+            .sqrt()
+    }
+
+    /// What rounding alone may change of the sum of squares.
+    fn ssr_noise(&self, noise: f64) -> f64 {
+        4.0 * noise * (noise + self.current.ssr.sqrt()) + 16.0 * f64::EPSILON * self.current.ssr
     }
 
     /// Tries one step; says why it is the last, if so.
@@ -146,35 +185,70 @@ impl<'a> LevenbergMarquardt<'a> {
         if (self.stopped)() {
             return Ok(Some(Termination::Cancelled));
         }
+        let is_slow = self.n_slow >= SLOW_STEPS && self.current.offset <= NEAR;
         let (current, scale, radius) = (&self.current, &self.scale, self.radius);
         let block = &mut self.block;
+        let mut n_extra = 0;
         let tried = problem.problem(EVALUATIONS, |problem| {
             let (parameters, triangle) = (&current.parameters, &current.triangle);
-            let place = Place { parameters, triangle, bounds: problem.bounds() };
-            let noise = problem.residual_noise();
-            Ok(place.step(scale, radius).map(|step| {
+            let place = Place {
+                parameters,
+                triangle,
+                bounds: problem.bounds(),
+            };
+            let newton = if is_slow {
+                newton_step(problem, &place, scale, block, &mut n_extra)
+            } else {
+                None
+            };
+            let is_newton = newton.is_some();
+            Ok(newton.or_else(|| place.step(scale, radius)).map(|step| {
                 let moved = moved(parameters, &step.change, problem.bounds());
-                (step, Point::at(problem, moved, block), noise)
+                (step, is_newton, Point::at(problem, moved, block))
             }))
         })?;
-        Ok(match tried {
-            Some((step, trial, noise)) => self.judge(&step, trial, noise),
-            None => Some(Termination::NoProgress),
-        })
+        *problem.counts.entry(EVALUATIONS).or_insert(0) += n_extra;
+        let noise = problem
+            .problem
+            .as_ref()
+            .map_or(0.0, LeastSquares::residual_noise);
+        let Some((step, is_newton, trial)) = tried else {
+            return Ok(Some(Termination::NoProgress));
+        };
+        let is_better = trial.ssr < self.current.ssr || trial.offset < self.current.offset;
+        if is_newton && !is_better {
+            // The quadratic deceived: back to the trust region, whose radius is still right; where
+            // rounding deceived, there is nothing left to gain.
+            self.n_slow = 0;
+            let is_rounding = step.predicted <= self.ssr_noise(noise);
+            return Ok(is_rounding.then_some(Termination::CostConverged));
+        }
+        let is_halved = trial.offset <= 0.5 * self.current.offset;
+        self.n_slow = if is_halved { 0 } else { self.n_slow + 1 };
+        Ok(self.judge(&step, trial, noise, is_slow))
     }
 
-    fn judge(&mut self, step: &Step, trial: Point, noise: f64) -> Option<Termination> {
+    fn judge(
+        &mut self,
+        step: &Step,
+        trial: Point,
+        noise: f64,
+        was_slow: bool,
+    ) -> Option<Termination> {
         let fall = self.current.ssr - trial.ssr;
-        let ssr_noise = 4.0 * noise * (noise + self.current.ssr.sqrt())
-            + 16.0 * f64::EPSILON * self.current.ssr;
+        let ssr_noise = self.ssr_noise(noise);
         if self.is_first {
             self.radius = self.radius.min(step.length);
             self.is_first = false;
         }
         if fall.abs() <= ssr_noise && step.predicted <= ssr_noise {
-            return self.judge_by_offset(step, trial, noise);
+            return self.judge_by_offset(step, trial, noise, was_slow);
         }
-        let ratio = if step.predicted > 0.0 { fall / step.predicted } else { -1.0 };
+        let ratio = if step.predicted > 0.0 {
+            fall / step.predicted
+        } else {
+            -1.0
+        };
         self.resize(step, ratio, trial.ssr.is_finite());
         if ratio >= LEAST_RATIO {
             return self.accept(step, trial, noise);
@@ -183,12 +257,24 @@ impl<'a> LevenbergMarquardt<'a> {
             .then_some(Termination::NoProgress)
     }
 
-    /// Below the rounding of the sum of squares: go on only while the offset falls steadily.
-    fn judge_by_offset(&mut self, step: &Step, trial: Point, noise: f64) -> Option<Termination> {
+    /// Below the rounding of the sum of squares: go on while the offset falls steadily, else try
+    /// second derivatives, else stop.
+    fn judge_by_offset(
+        &mut self,
+        step: &Step,
+        trial: Point,
+        noise: f64,
+        was_slow: bool,
+    ) -> Option<Termination> {
+        let is_steady = trial.offset <= 0.5 * self.current.offset;
         let is_better = trial.offset < self.current.offset;
-        let is_steady = trial.offset < 0.5 * self.current.offset;
-        let ended = if is_better { self.accept(step, trial, noise) } else { None };
-        if is_steady { ended } else { ended.or(Some(Termination::CostConverged)) }
+        let ended = if is_better {
+            self.accept(step, trial, noise)
+        } else {
+            None
+        };
+        self.n_slow = if is_steady { 0 } else { SLOW_STEPS };
+        ended.or((was_slow && !is_steady).then_some(Termination::CostConverged))
     }
 
     fn resize(&mut self, step: &Step, ratio: f64, is_finite: bool) {
@@ -206,7 +292,8 @@ impl<'a> LevenbergMarquardt<'a> {
             *scale = scale.max(self.current.triangle.column_norm(j));
         }
         let is_short = !step.is_cut && step.length <= self.tolerance * self.scaled_length();
-        self.converged(noise).or(is_short.then_some(Termination::StepConverged))
+        self.converged(noise)
+            .or(is_short.then_some(Termination::StepConverged))
     }
 
     fn converged(&self, noise: f64) -> Option<Termination> {
@@ -236,7 +323,10 @@ impl<O: LeastSquares> Solver<O, State> for LevenbergMarquardt<'_> {
         problem: &mut Problem<O>,
         state: State,
     ) -> Result<(State, Option<KV>), Error> {
-        let noise = problem.problem.as_ref().map_or(0.0, LeastSquares::residual_noise);
+        let noise = problem
+            .problem
+            .as_ref()
+            .map_or(0.0, LeastSquares::residual_noise);
         if self.ended.is_none() {
             self.ended = self.converged(noise);
         }
@@ -271,3 +361,6 @@ impl<O: LeastSquares> Solver<O, State> for LevenbergMarquardt<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

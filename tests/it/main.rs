@@ -12,3 +12,6 @@ mod support;
 fn main(){}
 mod file_export;
 mod file_source;
+mod fit_reference;
+
+fn main() {}

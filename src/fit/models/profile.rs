@@ -4,8 +4,10 @@
 //! intercept t0, a line. What remains is a curve over the knot alone, which is scanned: every dip
 //! of it is a start, so that no minimum is missed because the iteration began near another.
 
+use std::f64::consts::LN_2;
+
 use super::super::observations::Observations;
-use super::kwh::ln_shape;
+use super::LN_LIMIT;
 
 /// Records at the near and at the far end that keep a bin of their own: the far ones alone decide
 /// whether the cruise speed shows.
@@ -16,6 +18,12 @@ const MIDDLE_BINS: usize = 80;
 /// Knots tried at equal shares of the bins, and at equal ratios of distance.
 const N_QUANTILES: usize = 24;
 const N_RATIOS: usize = 12;
+/// Of the gaps between the longest distances, each a place where the cruise speed may hang on
+/// a record or two: their number plus one, and where in a gap knots are tried.
+const N_FAR: usize = 9;
+const FAR_SHARES: [f64; 4] = [0.1, 0.4, 0.7, 0.9];
+/// Gauss–Newton steps for intercept and scale at one knot.
+const MAX_PROFILE_STEPS: usize = 8;
 /// Dips followed at the most.
 const MAX_STARTS: usize = 4;
 /// Dips whose sum of squares is so much above the least are not followed: gathering into bins
@@ -74,7 +82,9 @@ impl Bins {
     }
 
     fn push(&mut self, observations: &Observations, rows: std::ops::Range<usize>) {
-        let weights = observations.samples()[rows.clone()].iter().map(|s| f64::from(s.weight));
+        let weights = observations.samples()[rows.clone()]
+            .iter()
+            .map(|s| f64::from(s.weight));
         let weight: f64 = weights.clone().sum();
         let mean = |column: &[f64]| {
             let values = column[rows.clone()].iter().zip(weights.clone());
@@ -84,12 +94,14 @@ impl Bins {
         self.ln_distance.push(mean(observations.distances().ln_km));
         self.ln_time.push(ln_time);
         self.weight.push(weight);
-        let times = observations.ln_time()[rows.clone()].iter().zip(weights.clone());
+        let times = observations.ln_time()[rows.clone()]
+            .iter()
+            .zip(weights.clone());
         self.within += times.map(|(t, w)| w * (t - ln_time).powi(2)).sum::<f64>();
     }
 
-    pub(super) fn distance_km(&self) -> &[f64] {
-        &self.distance_km
+    pub(super) fn ln_distance(&self) -> &[f64] {
+        &self.ln_distance
     }
 
     /// ln of the knots to try, ascending: below the shortest trip, within the trips, and at the
@@ -99,6 +111,9 @@ impl Bins {
         else {
             return Vec::new();
         };
+        if last - first <= 1e-12 * last.abs() {
+            return vec![last];
+        }
         let n = self.ln_distance.len();
         let mut knots: Vec<f64> = [1e-6, 1e-4, 1e-2, 0.1, 0.5, 1.0]
             .iter()
@@ -107,22 +122,44 @@ impl Bins {
         knots.extend((1..N_QUANTILES).map(|i| self.ln_distance[i * (n - 1) / N_QUANTILES]));
         let ratio = |i: usize| i as f64 / N_RATIOS as f64;
         knots.extend((1..N_RATIOS).map(|i| first + (last - first) * ratio(i)));
-        let far = &self.ln_distance[n.saturating_sub(6)..];
-        knots.extend(far.windows(2).map(|pair| 0.5 * (pair[0] + pair[1])));
+        for pair in self.far_distances().windows(2) {
+            knots.extend(FAR_SHARES.map(|share| pair[0] + share * (pair[1] - pair[0])));
+        }
         knots.push(last);
         knots.sort_unstable_by(f64::total_cmp);
         knots.dedup();
         knots
+    }
+
+    /// ln h(d/k) of every bin.
+    fn ln_shape(&self, ln_knot: f64) -> Vec<f64> {
+        let per_knot = (-ln_knot).clamp(-LN_LIMIT, LN_LIMIT).exp();
+        let rows = self.ln_distance.iter().zip(&self.distance_km);
+        let shape = |(ln_d, d): (&f64, &f64)| {
+            let ln_x = ln_d - ln_knot;
+            if ln_x <= 0.0 {
+                LN_2 + 0.5 * ln_x
+            } else {
+                (1.0 + (d * per_knot).min(1e300)).ln()
+            }
+        };
+        rows.map(shape).collect()
+    }
+
+    /// The longest distinct distances, ascending.
+    fn far_distances(&self) -> Vec<f64> {
+        let mut far = self.ln_distance.clone();
+        far.dedup();
+        far.split_off(far.len().saturating_sub(N_FAR))
     }
 }
 
 /// Dips of the profile that `best` draws over the knot, the deepest first.
 pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> Vec<Minimum> {
     let scan: Vec<Minimum> = (bins.ln_knots().into_iter())
-        .map(|ln_knot| {
-            let shape = |ln_d: &f64| ln_shape(ln_d - ln_knot).exp();
-            let shape: Vec<f64> = bins.ln_distance.iter().map(shape).collect();
-            Minimum { ln_knot, fit: best(bins, &shape) }
+        .map(|ln_knot| Minimum {
+            ln_knot,
+            fit: best(bins, &bins.ln_shape(ln_knot)),
         })
         .filter(|point| point.fit.ssr.is_finite())
         .collect();
@@ -132,57 +169,79 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
         .map(|i| scan[i])
         .collect();
     dips.sort_by(|a, b| a.fit.ssr.total_cmp(&b.fit.ssr));
-    let limit = dips.first().map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
+    let limit = dips
+        .first()
+        .map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
     dips.retain(|dip| dip.fit.ssr <= limit);
     dips.truncate(MAX_STARTS);
     dips
 }
 
 /// The best T = s·shape.
-pub(super) fn best_scale(bins: &Bins, shape: &[f64]) -> ShapeFit {
+pub(super) fn best_scale(bins: &Bins, ln_shape: &[f64]) -> ShapeFit {
     let total: f64 = bins.weight.iter().sum();
-    let rows = || bins.ln_time.iter().zip(shape).zip(&bins.weight);
-    let ln_scale = rows().map(|((t, h), w)| w / total * (t - h.ln())).sum::<f64>();
-    let ssr = rows().map(|((t, h), w)| w * (t - h.ln() - ln_scale).powi(2)).sum();
-    ShapeFit { intercept: 0.0, scale: ln_scale.exp(), ssr }
+    let rows = || bins.ln_time.iter().zip(ln_shape).zip(&bins.weight);
+    let ln_scale = rows()
+        .map(|((t, ln_h), w)| w / total * (t - ln_h))
+        .sum::<f64>();
+    let ssr = rows()
+        .map(|((t, ln_h), w)| w * (t - ln_h - ln_scale).powi(2))
+        .sum();
+    ShapeFit {
+        intercept: 0.0,
+        scale: ln_scale.exp(),
+        ssr,
+    }
 }
 
-/// The best T = t0 + s·shape with t0 >= 0, nearly: a line through the times weighted by 1/T², and
-/// a few Gauss–Newton steps on ln T. At least as good as [`best_scale`].
-pub(super) fn best_intercept(bins: &Bins, shape: &[f64]) -> ShapeFit {
-    let mut best = best_scale(bins, shape);
-    let times: Vec<f64> = bins.ln_time.iter().map(|t| t.exp()).collect();
-    let mut guess = solve(bins, shape, &times, |_| 1.0);
-    for _ in 0..6 {
-        let Some((intercept, scale)) = guess else {
+/// The best T = t0 + s·shape with t0 >= 0, nearly: some Gauss–Newton steps on ln T from the curve
+/// without intercept, halved until they help. At least as good as [`best_scale`].
+pub(super) fn best_intercept(bins: &Bins, ln_shape: &[f64]) -> ShapeFit {
+    let shape: Vec<f64> = ln_shape.iter().map(|ln_h| ln_h.exp()).collect();
+    let mut best = best_scale(bins, ln_shape);
+    let mut fitted: Vec<f64> = shape.iter().map(|h| best.scale * h).collect();
+    for _ in 0..MAX_PROFILE_STEPS {
+        let Some((intercept, scale)) = newton(bins, &shape, &fitted) else {
             break;
         };
-        let fitted: Vec<f64> = shape.iter().map(|h| intercept + scale * h).collect();
-        let ssr: f64 = (0..shape.len())
-            .map(|i| bins.weight[i] * (bins.ln_time[i] - fitted[i].ln()).powi(2))
-            .sum();
-        if ssr.is_nan() || ssr >= best.ssr {
+        let before = best;
+        let mut share = 1.0;
+        while share > 0.05 {
+            let between = |from: f64, to: f64| from + share * (to - from);
+            let intercept = between(before.intercept, intercept).max(0.0);
+            let scale = between(before.scale, scale);
+            let trial: Vec<f64> = shape.iter().map(|h| intercept + scale * h).collect();
+            let ssr = sum_of_squares(bins, &trial);
+            if scale > 0.0 && ssr < before.ssr {
+                best = ShapeFit {
+                    intercept,
+                    scale,
+                    ssr,
+                };
+                fitted = trial;
+                break;
+            }
+            share *= 0.5;
+        }
+        if before.ssr - best.ssr <= 1e-6 * before.ssr {
             break;
         }
-        best = ShapeFit { intercept, scale, ssr };
-        // ln T ≈ ln F + (t0 + s·h − F)/F, hence (t0 + s·h)/F ≈ 1 + ln T − ln F.
-        guess = solve(bins, shape, &fitted, |i| 1.0 + bins.ln_time[i] - fitted[i].ln());
     }
     best
 }
 
-/// Least squares of `(t0 + s·shape)/unit` against `target`; `None` where the line has a negative
-/// end or the shape is flat.
-fn solve(
-    bins: &Bins,
-    shape: &[f64],
-    unit: &[f64],
-    target: impl Fn(usize) -> f64,
-) -> Option<(f64, f64)> {
+fn sum_of_squares(bins: &Bins, fitted: &[f64]) -> f64 {
+    let rows = bins.ln_time.iter().zip(fitted).zip(&bins.weight);
+    rows.map(|((t, f), w)| w * (t - f.ln()).powi(2)).sum()
+}
+
+/// Where the linearised problem has its minimum: with ln T ≈ ln F + (t0 + s·h − F)/F, least squares
+/// of (t0 + s·h)/F against 1 + ln T − ln F. `None` where shape and constant are one column.
+fn newton(bins: &Bins, shape: &[f64], fitted: &[f64]) -> Option<(f64, f64)> {
     let (mut s00, mut s01, mut s11, mut t0, mut t1) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for i in 0..shape.len() {
-        let (one, h) = (1.0 / unit[i], shape[i] / unit[i]);
-        let (w, y) = (bins.weight[i], target(i));
+        let (one, h) = (1.0 / fitted[i], shape[i] / fitted[i]);
+        let (w, y) = (bins.weight[i], 1.0 + bins.ln_time[i] - fitted[i].ln());
         s00 += w * one * one;
         s01 += w * one * h;
         s11 += w * h * h;
@@ -192,6 +251,6 @@ fn solve(
     let determinant = s00 * s11 - s01 * s01;
     let intercept = (t0 * s11 - t1 * s01) / determinant;
     let scale = (s00 * t1 - s01 * t0) / determinant;
-    let is_line = determinant > 1e-12 * s00 * s11 && intercept > 0.0 && scale > 0.0;
-    (is_line && intercept.is_finite() && scale.is_finite()).then_some((intercept, scale))
+    let is_told = determinant > 1e-12 * s00 * s11;
+    (is_told && intercept.is_finite() && scale.is_finite()).then_some((intercept, scale))
 }

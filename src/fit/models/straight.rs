@@ -60,7 +60,11 @@ impl Model for Linear {
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {
-        let pairs = observations.distances().ln_km.iter().zip(observations.ln_time());
+        let pairs = observations
+            .distances()
+            .ln_km
+            .iter()
+            .zip(observations.ln_time());
         let fastest = pairs.map(|(d, t)| d - t).fold(MAX_SPEED.ln(), f64::max);
         vec![(0.0, LN_LIMIT.exp()), (-LN_LIMIT, fastest.min(LN_LIMIT))]
     }
@@ -89,13 +93,14 @@ impl Model for Linear {
 
     fn starts(&self, observations: &Observations) -> Vec<Vec<f64>> {
         let bins = Bins::of(observations);
-        let fit = profile::best_intercept(&bins, bins.distance_km());
+        let fit = profile::best_intercept(&bins, bins.ln_distance());
         vec![vec![fit.intercept, -fit.scale.ln()]]
     }
 }
 
-/// The moving part of a time and the whole, both kept ordinary numbers.
+/// The moving part of a time and the whole, both kept so far from the ends of the range of numbers
+/// that neither quotients nor their squares overflow.
 pub(super) fn sum(intercept: f64, moving: f64) -> (f64, f64) {
-    let moving = moving.clamp(f64::MIN_POSITIVE, 1e300);
+    let moving = moving.clamp(1e-100, 1e300);
     (moving, (intercept + moving).min(1e300))
 }
