@@ -13,17 +13,12 @@ fn regions(n: u64) -> Vec<Observations> {
     };
     let spread = Spread::Normal { sigma_log: 0.3 };
     let lengths = TripLengths::default();
-    (0..n)
-        .map(|seed| Observations::new(draw(&curve, &spread, &lengths, N_RECORDS, seed)))
-        .collect()
+    (0..n).map(|seed| Observations::new(draw(&curve, &spread, &lengths, N_RECORDS, seed))).collect()
 }
 
 fn fit_all(model: &dyn Model, regions: &[Observations]) -> u64 {
     let options = FitOptions::default();
-    regions
-        .iter()
-        .map(|region| fit(model, region, &options, &|| false).n_iterations)
-        .sum()
+    regions.iter().map(|region| fit(model, region, &options, &|| false).n_iterations).sum()
 }
 
 fn benches(criterion: &mut Criterion) {

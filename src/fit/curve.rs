@@ -35,9 +35,7 @@ impl Curve {
     /// ln of the median travel time in min, cut off where it leaves the range of numbers.
     #[must_use]
     pub fn ln_median_min(&self, distance_km: f64) -> f64 {
-        self.model
-            .ln_time(&self.parameters, distance_km)
-            .clamp(-LN_LIMIT, LN_LIMIT)
+        self.model.ln_time(&self.parameters, distance_km).clamp(-LN_LIMIT, LN_LIMIT)
     }
 }
 

@@ -52,10 +52,7 @@ impl FitReport {
     #[must_use]
     pub fn curve(&self) -> Option<Curve> {
         Curve::from_parameters(self.model, |name| {
-            self.estimates
-                .iter()
-                .find(|e| e.name == name)
-                .map(|e| e.value)
+            self.estimates.iter().find(|e| e.name == name).map(|e| e.value)
         })
     }
 }
@@ -95,11 +92,7 @@ fn best_minimum(
             return Some(minimum);
         }
         let ssr = |m: &Minimum| {
-            if m.triangle.is_finite() {
-                m.triangle.ssr()
-            } else {
-                f64::INFINITY
-            }
+            if m.triangle.is_finite() { m.triangle.ssr() } else { f64::INFINITY }
         };
         if best.as_ref().is_none_or(|b| ssr(&minimum) < ssr(b)) {
             best = Some(minimum);
@@ -132,12 +125,7 @@ fn describe(
         .collect();
     let information = Information::of(&triangle, &fixed);
     let ssr = triangle.ssr();
-    let spread = Spread::of(
-        ssr,
-        observations.weight_sum(),
-        information.rank,
-        options.confidence,
-    );
+    let spread = Spread::of(ssr, observations.weight_sum(), information.rank, options.confidence);
     let specs = model.parameters();
     report.estimates = (0..specs.len())
         .map(|j| {

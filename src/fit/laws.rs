@@ -14,9 +14,7 @@ fn model(name: &str) -> &'static dyn Model {
 
 fn fitted(name: &str, samples: &[Sample]) -> FitReport {
     let observations = Observations::new(samples.to_vec());
-    fit(model(name), &observations, &FitOptions::default(), &|| {
-        false
-    })
+    fit(model(name), &observations, &FitOptions::default(), &|| false)
 }
 
 fn estimate<'a>(report: &'a FitReport, name: &str) -> &'a Estimate {
@@ -24,22 +22,12 @@ fn estimate<'a>(report: &'a FitReport, name: &str) -> &'a Estimate {
 }
 
 fn sample(distance_km: f64, travel_time_s: f32) -> Sample {
-    Sample {
-        distance_km,
-        travel_time_s,
-        weight: 1.0,
-    }
+    Sample { distance_km, travel_time_s, weight: 1.0 }
 }
 
 fn records(set: &published::PublishedSet, sigma_log: f64, n: usize, seed: u64) -> Vec<Sample> {
     let spread = Spread::Normal { sigma_log };
-    draw(
-        &set.curve().unwrap(),
-        &spread,
-        &TripLengths::default(),
-        n,
-        seed,
-    )
+    draw(&set.curve().unwrap(), &spread, &TripLengths::default(), n, seed)
 }
 
 fn assert_close(a: &FitReport, b: &FitReport, tolerance: f64) -> Result<(), TestCaseError> {
@@ -50,12 +38,7 @@ fn assert_close(a: &FitReport, b: &FitReport, tolerance: f64) -> Result<(), Test
         let both = a.std_error.zip(b.std_error);
         prop_assert_eq!(a.identification, b.identification);
         if let Some((a, b)) = both {
-            prop_assert!(
-                (a - b).abs() <= tolerance * a.abs().max(1e-3),
-                "{} {}",
-                a,
-                b
-            );
+            prop_assert!((a - b).abs() <= tolerance * a.abs().max(1e-3), "{} {}", a, b);
         }
     }
     Ok(())
@@ -63,12 +46,7 @@ fn assert_close(a: &FitReport, b: &FitReport, tolerance: f64) -> Result<(), Test
 
 /// Parameters in the published range of each model, and a few distances.
 fn point() -> impl Strategy<Value = (f64, f64, f64, Vec<f64>)> {
-    (
-        0.0..3.0f64,
-        -3.0..1.0f64,
-        -2.0..1.0f64,
-        prop::collection::vec(0.01..60.0f64, 1..40),
-    )
+    (0.0..3.0f64, -3.0..1.0f64, -2.0..1.0f64, prop::collection::vec(0.01..60.0f64, 1..40))
 }
 
 proptest! {
@@ -154,27 +132,14 @@ fn assert_finite(report: &FitReport) -> Result<(), TestCaseError> {
         let finite = |x: f64| x.is_finite();
         prop_assert!(finite(e.value), "{e:?}");
         prop_assert!(e.std_error.is_none_or(finite), "{e:?}");
-        prop_assert!(
-            e.interval
-                .is_none_or(|(a, b)| finite(a) && finite(b) && a <= b),
-            "{e:?}"
-        );
-        prop_assert_eq!(
-            e.identification == Identification::Ok || !e.reason.is_empty(),
-            true
-        );
+        prop_assert!(e.interval.is_none_or(|(a, b)| finite(a) && finite(b) && a <= b), "{e:?}");
+        prop_assert_eq!(e.identification == Identification::Ok || !e.reason.is_empty(), true);
         prop_assert!(e.std_error.is_some() || !e.reason.is_empty(), "{e:?}");
     }
     prop_assert!(report.condition.is_none_or(f64::is_finite));
     prop_assert!(report.correlations.iter().flatten().all(|c| c.abs() <= 1.0));
     if let Some(m) = report.metrics {
-        let all = [
-            m.ssr_log,
-            m.rmse_log,
-            m.mae_s,
-            m.median_ape,
-            m.share_under_p90,
-        ];
+        let all = [m.ssr_log, m.rmse_log, m.mae_s, m.median_ape, m.share_under_p90];
         prop_assert!(all.iter().all(|x| x.is_finite() && *x >= 0.0), "{m:?}");
     }
     Ok(())
@@ -301,10 +266,7 @@ fn every_model_recovers_its_own_curve() {
     for name in models::NAMES {
         let curve = Curve::from_parameters(name, value).unwrap();
         let spread = Spread::Normal { sigma_log: 0.2 };
-        let report = fitted(
-            name,
-            &draw(&curve, &spread, &TripLengths::default(), 4000, 11),
-        );
+        let report = fitted(name, &draw(&curve, &spread, &TripLengths::default(), 4000, 11));
         for spec in model(name).parameters() {
             let e = estimate(&report, spec.name);
             let off = (e.value - value(spec.name).unwrap()).abs() / e.std_error.unwrap();
@@ -315,22 +277,15 @@ fn every_model_recovers_its_own_curve() {
 
 #[test]
 fn short_trips_do_not_identify_the_cruise_speed() {
-    let lengths = TripLengths {
-        max_km: 2.0,
-        ..TripLengths::default()
-    };
+    let lengths = TripLengths { max_km: 2.0, ..TripLengths::default() };
     // Rising less steeply than the root, so that the knot is pushed outward.
-    let curve = Curve::from_parameters("power", |n| {
-        Some(if n == "power_exponent" { 0.4 } else { 2.0 })
-    });
+    let curve =
+        Curve::from_parameters("power", |n| Some(if n == "power_exponent" { 0.4 } else { 2.0 }));
     let spread = Spread::Normal { sigma_log: 0.1 };
     let samples = draw(&curve.unwrap(), &spread, &lengths, 500, 2);
     let longest = samples.iter().map(|s| s.distance_km).fold(0.0, f64::max);
     let report = fitted("kwh", &samples);
-    let (a, v) = (
-        estimate(&report, "acceleration_km_min2"),
-        estimate(&report, "cruise_speed_kmh"),
-    );
+    let (a, v) = (estimate(&report, "acceleration_km_min2"), estimate(&report, "cruise_speed_kmh"));
     assert_eq!(a.identification, Identification::Ok);
     assert!(a.std_error.is_some());
     assert_eq!(v.identification, Identification::NotIdentified);
@@ -341,14 +296,8 @@ fn short_trips_do_not_identify_the_cruise_speed() {
     // As the root alone, with the same error.
     let root = fitted("sqrt", &samples);
     let k = estimate(&root, "sqrt_coefficient_min");
-    let relative = (
-        a.std_error.unwrap() / a.value,
-        k.std_error.unwrap() / k.value,
-    );
-    assert!(
-        (relative.0 - 2.0 * relative.1).abs() < 1e-12,
-        "{relative:?}"
-    );
+    let relative = (a.std_error.unwrap() / a.value, k.std_error.unwrap() / k.value);
+    assert!((relative.0 - 2.0 * relative.1).abs() < 1e-12, "{relative:?}");
 }
 
 #[test]
@@ -364,10 +313,7 @@ fn long_trips_identify_speed_and_offset() {
     for e in &report.estimates {
         assert_eq!(e.identification, Identification::Ok, "{e:?}");
     }
-    let (late, line) = (
-        fitted("kwh_intercept", &samples),
-        fitted("linear", &samples),
-    );
+    let (late, line) = (fitted("kwh_intercept", &samples), fitted("linear", &samples));
     let (t0, a, v) = (
         estimate(&late, "intercept_min"),
         estimate(&late, "acceleration_km_min2"),
@@ -375,11 +321,7 @@ fn long_trips_identify_speed_and_offset() {
     );
     assert_eq!(t0.identification, Identification::NotIdentified);
     assert_eq!(a.identification, Identification::NotIdentified);
-    assert!(
-        t0.reason.contains("intercept + speed/acceleration"),
-        "{}",
-        t0.reason
-    );
+    assert!(t0.reason.contains("intercept + speed/acceleration"), "{}", t0.reason);
     let straight = estimate(&line, "cruise_speed_kmh");
     assert!((v.value / straight.value - 1.0).abs() < 1e-9);
     assert!((v.std_error.unwrap() / straight.std_error.unwrap() - 1.0).abs() < 1e-6);
@@ -389,17 +331,12 @@ fn long_trips_identify_speed_and_offset() {
 
 #[test]
 fn an_intercept_below_zero_stays_at_zero() {
-    let samples: Vec<Sample> = (1..100)
-        .map(|i| sample(f64::from(i) * 0.2, (i as f32 * 0.2).powf(1.2) * 90.0))
-        .collect();
+    let samples: Vec<Sample> =
+        (1..100).map(|i| sample(f64::from(i) * 0.2, (i as f32 * 0.2).powf(1.2) * 90.0)).collect();
     for name in ["linear", "kwh_intercept"] {
         let report = fitted(name, &samples);
         let t0 = estimate(&report, "intercept_min");
-        assert_eq!(
-            (t0.identification, t0.value),
-            (Identification::AtBound, 0.0),
-            "{report:?}"
-        );
+        assert_eq!((t0.identification, t0.value), (Identification::AtBound, 0.0), "{report:?}");
         assert!(t0.reason.contains("lower bound") && t0.std_error.is_none());
         let v = estimate(&report, "cruise_speed_kmh");
         assert_eq!(v.identification, Identification::Ok, "{report:?}");
@@ -407,10 +344,7 @@ fn an_intercept_below_zero_stays_at_zero() {
     }
     let power = fitted("power", &samples);
     assert_eq!(estimate(&power, "power_exponent").value, 1.0);
-    assert_eq!(
-        estimate(&power, "power_exponent").identification,
-        Identification::AtBound
-    );
+    assert_eq!(estimate(&power, "power_exponent").identification, Identification::AtBound);
 }
 
 #[test]
@@ -425,18 +359,9 @@ fn one_distance_tells_one_parameter_at_most() {
     assert_eq!(status("constant", "cruise_speed_kmh"), Identification::Ok);
     assert_eq!(status("sqrt", "sqrt_coefficient_min"), Identification::Ok);
     assert_eq!(status("kwh", "acceleration_km_min2"), Identification::Ok);
-    assert_eq!(
-        status("kwh", "cruise_speed_kmh"),
-        Identification::NotIdentified
-    );
-    assert_eq!(
-        status("power", "power_exponent"),
-        Identification::NotIdentified
-    );
-    assert_eq!(
-        status("power", "power_coefficient"),
-        Identification::NotIdentified
-    );
+    assert_eq!(status("kwh", "cruise_speed_kmh"), Identification::NotIdentified);
+    assert_eq!(status("power", "power_exponent"), Identification::NotIdentified);
+    assert_eq!(status("power", "power_coefficient"), Identification::NotIdentified);
 }
 
 #[test]
@@ -445,9 +370,7 @@ fn too_few_records_and_stopping_are_reported() {
     assert_eq!(few.termination, Termination::TooFewRecords);
     assert!(few.estimates.is_empty() && few.metrics.is_none() && few.curve().is_none());
     let observations = Observations::new(records(&published::CALGARY, 0.3, 100, 1));
-    let stopped = fit(model("kwh"), &observations, &FitOptions::default(), &|| {
-        true
-    });
+    let stopped = fit(model("kwh"), &observations, &FitOptions::default(), &|| true);
     assert_eq!(stopped.termination, Termination::Cancelled);
     assert!(stopped.estimates.is_empty());
 }
@@ -459,10 +382,5 @@ fn two_records_are_met_exactly() {
     let curve = report.curve().unwrap();
     assert!((curve.median_s(1.0) - 150.0).abs() < 1e-6);
     assert!((curve.median_s(9.0) - 900.0).abs() < 1e-6);
-    assert!(
-        report
-            .estimates
-            .iter()
-            .all(|e| e.std_error.is_none() && !e.reason.is_empty())
-    );
+    assert!(report.estimates.iter().all(|e| e.std_error.is_none() && !e.reason.is_empty()));
 }

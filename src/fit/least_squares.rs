@@ -63,10 +63,8 @@ impl Triangle {
     /// calls.
     pub fn reduce(problem: &impl LeastSquares, parameters: &[f64], block: &mut Vec<f64>) -> Self {
         let (n_columns, n_rows) = (problem.n_parameters() + 1, problem.n_rows());
-        let mut triangle = Self {
-            n_parameters: n_columns - 1,
-            entries: vec![0.0; n_columns * n_columns],
-        };
+        let mut triangle =
+            Self { n_parameters: n_columns - 1, entries: vec![0.0; n_columns * n_columns] };
         block.resize(n_columns * BLOCK_ROWS, 0.0);
         let mut first = 0;
         while first < n_rows {
@@ -93,11 +91,7 @@ impl Triangle {
             }
             let pivot = self.entries[j * n + j];
             let norm = (pivot * pivot + below).sqrt();
-            let head = if pivot > 0.0 {
-                pivot + norm
-            } else {
-                pivot - norm
-            };
+            let head = if pivot > 0.0 { pivot + norm } else { pivot - norm };
             let factor = -2.0 / (head * head + below);
             self.entries[j * n + j] = if pivot > 0.0 { -norm } else { norm };
             for (k, other) in (j + 1..n).zip(later.chunks_exact_mut(rows)) {
@@ -130,26 +124,19 @@ impl Triangle {
     /// Euclidean norm of a column of the Jacobian.
     #[must_use]
     pub fn column_norm(&self, column: usize) -> f64 {
-        (0..=column)
-            .map(|row| self.r(row, column).powi(2))
-            .sum::<f64>()
-            .sqrt()
+        (0..=column).map(|row| self.r(row, column).powi(2)).sum::<f64>().sqrt()
     }
 
     /// Half the derivative of the sum of squares with respect to a parameter.
     #[must_use]
     pub fn gradient(&self, column: usize) -> f64 {
-        (0..=column)
-            .map(|row| self.r(row, column) * self.qtr(row))
-            .sum()
+        (0..=column).map(|row| self.r(row, column) * self.qtr(row)).sum()
     }
 
     /// Sum of squared residuals.
     #[must_use]
     pub fn ssr(&self) -> f64 {
-        (0..=self.n_parameters)
-            .map(|row| self.qtr(row).powi(2))
-            .sum()
+        (0..=self.n_parameters).map(|row| self.qtr(row).powi(2)).sum()
     }
 
     /// Whether every entry is finite, and so every residual and derivative was.
@@ -163,12 +150,7 @@ impl Triangle {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f64 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
+    let tail: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in a_chunks.zip(b_chunks) {
         for lane in 0..8 {
             sums[lane] += x[lane] * y[lane];
@@ -226,9 +208,7 @@ mod tests {
             let column = |j: usize| &all[j * n..(j + 1) * n];
             for (j, k) in [(0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)] {
                 let direct: f64 = column(j).iter().zip(column(k)).map(|(x, y)| x * y).sum();
-                let folded: f64 = (0..=j)
-                    .map(|row| triangle.r(row, j) * triangle.r(row, k))
-                    .sum();
+                let folded: f64 = (0..=j).map(|row| triangle.r(row, j) * triangle.r(row, k)).sum();
                 assert!(
                     (direct - folded).abs() <= 1e-12 * (1.0 + direct.abs()),
                     "{n} rows, entry {j},{k}: {direct} and {folded}"

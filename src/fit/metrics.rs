@@ -53,12 +53,7 @@ fn ln_ratios(model: &dyn Model, parameters: &[f64], observations: &Observations)
     for (block, chunk) in out.chunks_mut(BLOCK_ROWS).enumerate() {
         let (first, rows) = (block * BLOCK_ROWS, chunk.len());
         let distances = observations.distances().slice(first, rows);
-        model.evaluate(
-            parameters,
-            distances,
-            chunk,
-            &mut gradient[..parameters.len() * rows],
-        );
+        model.evaluate(parameters, distances, chunk, &mut gradient[..parameters.len() * rows]);
         for (ln_time, observed) in chunk.iter_mut().zip(&observations.ln_time()[first..]) {
             *ln_time -= observed;
         }
@@ -76,11 +71,7 @@ fn median(values: &mut [f64]) -> f64 {
     if n % 2 == 1 {
         return upper;
     }
-    let lower = below
-        .iter()
-        .copied()
-        .max_by(f64::total_cmp)
-        .unwrap_or(upper);
+    let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
     0.5 * (lower + upper)
 }
 
@@ -107,11 +98,7 @@ mod tests {
 
     fn check(values: &[(f64, f64)], expected: f64) {
         let total = values.iter().map(|(_, w)| w).sum();
-        assert_eq!(
-            weighted_median(values.to_vec(), total),
-            expected,
-            "{values:?}"
-        );
+        assert_eq!(weighted_median(values.to_vec(), total), expected, "{values:?}");
     }
 
     #[test]
@@ -121,12 +108,7 @@ mod tests {
         check(&[(4.0, 1.0), (1.0, 2.0)], 1.0);
         check(&[(1.0, 2.0), (4.0, 2.0)], 2.5);
         check(&[(1.0, 0.25), (2.0, 0.25), (4.0, 1.0)], 4.0);
-        for values in [
-            vec![3.0],
-            vec![3.0, 1.0],
-            vec![3.0, 1.0, 2.0],
-            vec![4.0, 1.0, 3.0, 3.5],
-        ] {
+        for values in [vec![3.0], vec![3.0, 1.0], vec![3.0, 1.0, 2.0], vec![4.0, 1.0, 3.0, 3.5]] {
             let weighted: Vec<(f64, f64)> = values.iter().map(|v| (*v, 1.0)).collect();
             check(&weighted, median(&mut values.clone()));
         }

@@ -26,10 +26,7 @@ pub(super) fn newton_step(
     n_evaluations: &mut u64,
 ) -> Option<Step> {
     let free = place.free();
-    let unit: Vec<f64> = free
-        .iter()
-        .map(|&j| place.triangle.column_norm(j))
-        .collect();
+    let unit: Vec<f64> = free.iter().map(|&j| place.triangle.column_norm(j)).collect();
     if free.is_empty() || unit.contains(&0.0) {
         return None;
     }
@@ -53,14 +50,8 @@ pub(super) fn newton_step(
         }
     }
     let symmetric = 0.5 * (&hessian + hessian.transpose());
-    let gradient = DVector::from_fn(free.len(), |k, _| {
-        place.triangle.gradient(free[k]) / unit[k]
-    });
-    if !symmetric
-        .iter()
-        .chain(gradient.iter())
-        .all(|x| x.is_finite())
-    {
+    let gradient = DVector::from_fn(free.len(), |k, _| place.triangle.gradient(free[k]) / unit[k]);
+    if !symmetric.iter().chain(gradient.iter()).all(|x| x.is_finite()) {
         return None;
     }
     let solution = symmetric.cholesky()?.solve(&gradient);
@@ -70,17 +61,7 @@ pub(super) fn newton_step(
     }
     let is_inside = (place.bounds.iter().zip(place.parameters).zip(&change))
         .all(|((&(low, high), x), c)| (low..=high).contains(&(x + c)));
-    let length = change
-        .iter()
-        .zip(scale)
-        .map(|(c, s)| (c * s).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let length = change.iter().zip(scale).map(|(c, s)| (c * s).powi(2)).sum::<f64>().sqrt();
     let predicted = gradient.dot(&solution);
-    is_inside.then_some(Step {
-        change,
-        length,
-        predicted,
-        is_cut: false,
-    })
+    is_inside.then_some(Step { change, length, predicted, is_cut: false })
 }

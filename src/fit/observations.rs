@@ -54,18 +54,12 @@ impl Observations {
         samples.retain(Sample::is_valid);
         // The bits of positive numbers are ordered as the numbers are, and compare faster.
         samples.sort_unstable_by_key(|s| {
-            (
-                s.distance_km.to_bits(),
-                s.travel_time_s.to_bits(),
-                s.weight.to_bits(),
-            )
+            (s.distance_km.to_bits(), s.travel_time_s.to_bits(), s.weight.to_bits())
         });
         let distance_km: Vec<f64> = samples.iter().map(|s| s.distance_km).collect();
         let ln_distance = distance_km.iter().map(|d| d.ln()).collect();
-        let ln_time: Vec<f64> = samples
-            .iter()
-            .map(|s| (f64::from(s.travel_time_s) / 60.0).ln())
-            .collect();
+        let ln_time: Vec<f64> =
+            samples.iter().map(|s| (f64::from(s.travel_time_s) / 60.0).ln()).collect();
         let is_weighted = samples.iter().any(|s| s.weight != 1.0);
         let sqrt_weight = if is_weighted {
             samples.iter().map(|s| f64::from(s.weight).sqrt()).collect()
@@ -74,19 +68,9 @@ impl Observations {
         };
         let weight_sum = samples.iter().map(|s| f64::from(s.weight)).sum();
         let sizes = samples.iter().zip(&ln_time);
-        let noise = sizes
-            .map(|(s, t)| f64::from(s.weight) * (1.0 + t * t))
-            .sum::<f64>();
+        let noise = sizes.map(|(s, t)| f64::from(s.weight) * (1.0 + t * t)).sum::<f64>();
         let noise = f64::EPSILON * noise.sqrt();
-        Self {
-            samples,
-            distance_km,
-            ln_distance,
-            ln_time,
-            sqrt_weight,
-            weight_sum,
-            noise,
-        }
+        Self { samples, distance_km, ln_distance, ln_time, sqrt_weight, weight_sum, noise }
     }
 
     /// The samples, ordered.
@@ -122,10 +106,7 @@ impl Observations {
     /// All distances.
     #[must_use]
     pub fn distances(&self) -> Distances<'_> {
-        Distances {
-            km: &self.distance_km,
-            ln_km: &self.ln_distance,
-        }
+        Distances { km: &self.distance_km, ln_km: &self.ln_distance }
     }
 
     /// Natural logarithms of the travel times in minutes.
@@ -163,10 +144,7 @@ impl<'a> Distances<'a> {
     /// The records from `first` on, `n` of them.
     #[must_use]
     pub(super) fn slice(&self, first: usize, n: usize) -> Distances<'a> {
-        Distances {
-            km: &self.km[first..first + n],
-            ln_km: &self.ln_km[first..first + n],
-        }
+        Distances { km: &self.km[first..first + n], ln_km: &self.ln_km[first..first + n] }
     }
 
     /// How many of the records are not longer than `ln_limit` (ln km).

@@ -13,11 +13,7 @@ pub(super) struct TravelTimes<'a> {
 
 impl<'a> TravelTimes<'a> {
     pub(super) fn new(model: &'a dyn Model, observations: &'a Observations) -> Self {
-        Self {
-            model,
-            observations,
-            bounds: model.bounds(observations),
-        }
+        Self { model, observations, bounds: model.bounds(observations) }
     }
 }
 
@@ -41,19 +37,12 @@ impl LeastSquares for TravelTimes<'_> {
     fn fill(&self, parameters: &[f64], first: usize, jacobian: &mut [f64], residuals: &mut [f64]) {
         let n = residuals.len();
         let distances = self.observations.distances().slice(first, n);
-        self.model
-            .evaluate(parameters, distances, residuals, jacobian);
-        for (r, observed) in residuals
-            .iter_mut()
-            .zip(&self.observations.ln_time()[first..])
-        {
+        self.model.evaluate(parameters, distances, residuals, jacobian);
+        for (r, observed) in residuals.iter_mut().zip(&self.observations.ln_time()[first..]) {
             *r -= observed;
         }
         if let Some(roots) = self.observations.sqrt_weight().get(first..first + n) {
-            for column in jacobian
-                .chunks_exact_mut(n)
-                .chain(std::iter::once(residuals))
-            {
+            for column in jacobian.chunks_exact_mut(n).chain(std::iter::once(residuals)) {
                 for (entry, root) in column.iter_mut().zip(roots) {
                     *entry *= root;
                 }

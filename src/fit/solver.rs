@@ -52,19 +52,14 @@ pub fn minimize(
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
 ) -> Minimum {
-    let start: Vec<f64> = start
-        .iter()
-        .zip(problem.bounds())
-        .map(|(x, &(low, high))| x.max(low).min(high))
-        .collect();
+    let start: Vec<f64> =
+        start.iter().zip(problem.bounds()).map(|(x, &(low, high))| x.max(low).min(high)).collect();
     let mut block = Vec::new();
     let first = Point::at(problem, start, &mut block);
     let solver = LevenbergMarquardt::new(first.clone(), options.tolerance, stopped, block);
     let outcome = Executor::new(problem, solver)
         .configure(|state: State| {
-            state
-                .param(first.parameters.clone())
-                .max_iters(options.max_iterations)
+            state.param(first.parameters.clone()).max_iters(options.max_iterations)
         })
         .ctrlc(false)
         .timer(false)
@@ -100,28 +95,11 @@ impl Point {
     fn at(problem: &impl LeastSquares, parameters: Vec<f64>, block: &mut Vec<f64>) -> Self {
         let triangle = Triangle::reduce(problem, &parameters, block);
         let is_finite = triangle.is_finite();
-        let ssr = if is_finite {
-            triangle.ssr()
-        } else {
-            f64::INFINITY
-        };
+        let ssr = if is_finite { triangle.ssr() } else { f64::INFINITY };
         let bounds = problem.bounds();
-        let place = Place {
-            parameters: &parameters,
-            triangle: &triangle,
-            bounds,
-        };
-        let offset = if is_finite {
-            place.offset()
-        } else {
-            f64::INFINITY
-        };
-        Self {
-            parameters,
-            triangle,
-            ssr,
-            offset,
-        }
+        let place = Place { parameters: &parameters, triangle: &triangle, bounds };
+        let offset = if is_finite { place.offset() } else { f64::INFINITY };
+        Self { parameters, triangle, ssr, offset }
     }
 }
 
@@ -165,11 +143,7 @@ impl<'a> LevenbergMarquardt<'a> {
     /// `‖D·parameters‖`.
     fn scaled_length(&self) -> f64 {
         let parameters = self.current.parameters.iter();
-        parameters
-            .zip(&self.scale)
-            .map(|(x, d)| (x * d).powi(2))
-            .sum::<f64>()
-            .sqrt()
+        parameters.zip(&self.scale).map(|(x, d)| (x * d).powi(2)).sum::<f64>().sqrt()
     }
 
     /// What rounding alone may change of the sum of squares.
@@ -191,11 +165,7 @@ impl<'a> LevenbergMarquardt<'a> {
         let mut n_extra = 0;
         let tried = problem.problem(EVALUATIONS, |problem| {
             let (parameters, triangle) = (&current.parameters, &current.triangle);
-            let place = Place {
-                parameters,
-                triangle,
-                bounds: problem.bounds(),
-            };
+            let place = Place { parameters, triangle, bounds: problem.bounds() };
             let newton = if is_slow {
                 newton_step(problem, &place, scale, block, &mut n_extra)
             } else {
@@ -208,10 +178,7 @@ impl<'a> LevenbergMarquardt<'a> {
             }))
         })?;
         *problem.counts.entry(EVALUATIONS).or_insert(0) += n_extra;
-        let noise = problem
-            .problem
-            .as_ref()
-            .map_or(0.0, LeastSquares::residual_noise);
+        let noise = problem.problem.as_ref().map_or(0.0, LeastSquares::residual_noise);
         let Some((step, is_newton, trial)) = tried else {
             return Ok(Some(Termination::NoProgress));
         };
@@ -244,11 +211,7 @@ impl<'a> LevenbergMarquardt<'a> {
         if fall.abs() <= ssr_noise && step.predicted <= ssr_noise {
             return self.judge_by_offset(step, trial, noise, was_slow);
         }
-        let ratio = if step.predicted > 0.0 {
-            fall / step.predicted
-        } else {
-            -1.0
-        };
+        let ratio = if step.predicted > 0.0 { fall / step.predicted } else { -1.0 };
         self.resize(step, ratio, trial.ssr.is_finite());
         if ratio >= LEAST_RATIO {
             return self.accept(step, trial, noise);
@@ -268,11 +231,7 @@ impl<'a> LevenbergMarquardt<'a> {
     ) -> Option<Termination> {
         let is_steady = trial.offset <= 0.5 * self.current.offset;
         let is_better = trial.offset < self.current.offset;
-        let ended = if is_better {
-            self.accept(step, trial, noise)
-        } else {
-            None
-        };
+        let ended = if is_better { self.accept(step, trial, noise) } else { None };
         self.n_slow = if is_steady { 0 } else { SLOW_STEPS };
         ended.or((was_slow && !is_steady).then_some(Termination::CostConverged))
     }
@@ -292,8 +251,7 @@ impl<'a> LevenbergMarquardt<'a> {
             *scale = scale.max(self.current.triangle.column_norm(j));
         }
         let is_short = !step.is_cut && step.length <= self.tolerance * self.scaled_length();
-        self.converged(noise)
-            .or(is_short.then_some(Termination::StepConverged))
+        self.converged(noise).or(is_short.then_some(Termination::StepConverged))
     }
 
     fn converged(&self, noise: f64) -> Option<Termination> {
@@ -323,10 +281,7 @@ impl<O: LeastSquares> Solver<O, State> for LevenbergMarquardt<'_> {
         problem: &mut Problem<O>,
         state: State,
     ) -> Result<(State, Option<KV>), Error> {
-        let noise = problem
-            .problem
-            .as_ref()
-            .map_or(0.0, LeastSquares::residual_noise);
+        let noise = problem.problem.as_ref().map_or(0.0, LeastSquares::residual_noise);
         if self.ended.is_none() {
             self.ended = self.converged(noise);
         }

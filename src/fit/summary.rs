@@ -30,10 +30,8 @@ pub fn distance_bins(observations: &Observations, n_bins: usize) -> Vec<Distance
 
 fn bin(samples: &[Sample]) -> DistanceBin {
     let pairs = |value: fn(&Sample) -> f64| {
-        let mut pairs: Vec<(f64, f64)> = samples
-            .iter()
-            .map(|s| (value(s), f64::from(s.weight)))
-            .collect();
+        let mut pairs: Vec<(f64, f64)> =
+            samples.iter().map(|s| (value(s), f64::from(s.weight))).collect();
         pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         pairs
     };
@@ -66,30 +64,19 @@ mod tests {
     use super::*;
 
     fn sample(distance_km: f64, travel_time_s: f32, weight: f32) -> Sample {
-        Sample {
-            distance_km,
-            travel_time_s,
-            weight,
-        }
+        Sample { distance_km, travel_time_s, weight }
     }
 
     #[test]
     fn bins_share_the_records_and_ascend() {
-        let samples: Vec<Sample> = (1..=103)
-            .map(|i| sample(f64::from(i), i as f32 * 10.0, 1.0))
-            .collect();
+        let samples: Vec<Sample> =
+            (1..=103).map(|i| sample(f64::from(i), i as f32 * 10.0, 1.0)).collect();
         let bins = distance_bins(&Observations::new(samples), 10);
         assert_eq!(bins.len(), 10);
         assert_eq!(bins.iter().map(|b| b.n).sum::<usize>(), 103);
         assert!(bins.iter().all(|b| (10..=11).contains(&b.n)));
-        assert!(
-            bins.windows(2)
-                .all(|pair| pair[0].distance_km < pair[1].distance_km)
-        );
-        assert_eq!(
-            (bins[0].p10_s, bins[0].p50_s, bins[0].p90_s),
-            (10.0, 50.0, 90.0)
-        );
+        assert!(bins.windows(2).all(|pair| pair[0].distance_km < pair[1].distance_km));
+        assert_eq!((bins[0].p10_s, bins[0].p50_s, bins[0].p90_s), (10.0, 50.0, 90.0));
     }
 
     #[test]
@@ -98,19 +85,13 @@ mod tests {
         let [bin] = distance_bins(&Observations::new(weighted), 1)[..] else {
             panic!("one bin");
         };
-        assert_eq!(
-            (bin.distance_km, bin.p50_s, bin.p90_s, bin.n),
-            (1.0, 60.0, 60.0, 2)
-        );
+        assert_eq!((bin.distance_km, bin.p50_s, bin.p90_s, bin.n), (1.0, 60.0, 60.0, 2));
     }
 
     #[test]
     fn few_records_give_few_bins() {
         assert!(distance_bins(&Observations::new(Vec::new()), 5).is_empty());
         assert!(distance_bins(&Observations::new(vec![sample(1.0, 60.0, 1.0)]), 0).is_empty());
-        assert_eq!(
-            distance_bins(&Observations::new(vec![sample(1.0, 60.0, 1.0)]), 5).len(),
-            1
-        );
+        assert_eq!(distance_bins(&Observations::new(vec![sample(1.0, 60.0, 1.0)]), 5).len(), 1);
     }
 }

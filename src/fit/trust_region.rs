@@ -73,16 +73,15 @@ impl Place<'_> {
             return 0.0;
         }
         let no_shift = vec![0.0; self.parameters.len()];
-        self.decompose(&free, &no_shift, None)
-            .map_or(f64::INFINITY, |decomposed| {
-                let cut = decomposed.smallest_kept();
-                let values = decomposed.svd.singular_values.iter();
-                let inside: f64 = (values.zip(decomposed.rotated.iter()))
-                    .filter(|&(&value, _)| value > cut)
-                    .map(|(_, part)| part * part)
-                    .sum();
-                (inside / ssr).sqrt()
-            })
+        self.decompose(&free, &no_shift, None).map_or(f64::INFINITY, |decomposed| {
+            let cut = decomposed.smallest_kept();
+            let values = decomposed.svd.singular_values.iter();
+            let inside: f64 = (values.zip(decomposed.rotated.iter()))
+                .filter(|&(&value, _)| value > cut)
+                .map(|(_, part)| part * part)
+                .sum();
+            (inside / ssr).sqrt()
+        })
     }
 
     /// The step within `radius`, lengths measured with `scale`; `None` where the triangle defies
@@ -126,11 +125,7 @@ impl Place<'_> {
         radius: f64,
     ) -> Option<(DVector<f64>, bool)> {
         let length = |step: &DVector<f64>| {
-            free.iter()
-                .zip(step)
-                .map(|(&j, s)| (scale[j] * s).powi(2))
-                .sum::<f64>()
-                .sqrt()
+            free.iter().zip(step).map(|(&j, s)| (scale[j] * s).powi(2)).sum::<f64>().sqrt()
         };
         let newton = self.decompose(free, shift, None)?.gauss_newton();
         if length(&newton) <= 1.1 * radius {
@@ -159,42 +154,24 @@ impl Place<'_> {
             let shifted: f64 = (row..n).map(|j| self.triangle.r(row, j) * shift[j]).sum();
             self.triangle.qtr(row) + shifted
         });
-        if !matrix
-            .iter()
-            .chain(target.iter())
-            .all(|entry| entry.is_finite())
-        {
+        if !matrix.iter().chain(target.iter()).all(|entry| entry.is_finite()) {
             return None;
         }
         let svd = SVD::try_new(matrix, true, true, f64::EPSILON, MAX_SWEEPS)?;
         let rotated = svd.u.as_ref()?.tr_mul(&target);
-        Some(Decomposed {
-            svd,
-            rotated,
-            scale,
-        })
+        Some(Decomposed { svd, rotated, scale })
     }
 
     fn judged(&self, change: Vec<f64>, scale: &[f64], is_cut: bool) -> Step {
         let n = change.len();
-        let length = change
-            .iter()
-            .zip(scale)
-            .map(|(c, s)| (c * s).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let length = change.iter().zip(scale).map(|(c, s)| (c * s).powi(2)).sum::<f64>().sqrt();
         let predicted = (0..n)
             .map(|row| {
                 let moved: f64 = (row..n).map(|j| self.triangle.r(row, j) * change[j]).sum();
                 -moved * (2.0 * self.triangle.qtr(row) + moved)
             })
             .sum();
-        Step {
-            change,
-            length,
-            predicted,
-            is_cut,
-        }
+        Step { change, length, predicted, is_cut }
     }
 }
 
@@ -233,24 +210,18 @@ impl Decomposed {
         }
         self.combined(|value| {
             let denominator = value * value + lambda;
-            if denominator > 0.0 {
-                value / denominator
-            } else {
-                0.0
-            }
+            if denominator > 0.0 { value / denominator } else { 0.0 }
         })
     }
 
     fn combined(&self, factor: impl Fn(f64) -> f64) -> DVector<f64> {
-        let weighted = self
-            .rotated
-            .zip_map(&self.svd.singular_values, |part, value| {
-                -part * factor(value)
-            });
-        let mut step = self.svd.v_t.as_ref().map_or_else(
-            || DVector::zeros(self.scale.len()),
-            |v_t| v_t.tr_mul(&weighted),
-        );
+        let weighted =
+            self.rotated.zip_map(&self.svd.singular_values, |part, value| -part * factor(value));
+        let mut step = self
+            .svd
+            .v_t
+            .as_ref()
+            .map_or_else(|| DVector::zeros(self.scale.len()), |v_t| v_t.tr_mul(&weighted));
         for (entry, scale) in step.iter_mut().zip(&self.scale) {
             *entry /= scale;
         }

@@ -38,13 +38,7 @@ impl Information {
         let n = triangle.n_parameters();
         let free: Vec<usize> = (0..n).filter(|&j| !fixed[j]).collect();
         let mut identification: Vec<Identification> = (fixed.iter())
-            .map(|&f| {
-                if f {
-                    Identification::AtBound
-                } else {
-                    Identification::NotIdentified
-                }
-            })
+            .map(|&f| if f { Identification::AtBound } else { Identification::NotIdentified })
             .collect();
         let nothing = |identification| Self {
             covariance: vec![0.0; n * n],
@@ -59,9 +53,8 @@ impl Information {
             .map(|&j| triangle.column_norm(j))
             .map(|length| if length > 0.0 { length } else { 1.0 })
             .collect();
-        let scaled = DMatrix::from_fn(n, free.len(), |row, k| {
-            triangle.r(row, free[k]) / lengths[k]
-        });
+        let scaled =
+            DMatrix::from_fn(n, free.len(), |row, k| triangle.r(row, free[k]) / lengths[k]);
         let svd = SVD::try_new(scaled, false, true, f64::EPSILON, 2000);
         let Some((values, v_t)) = svd.and_then(|svd| Some((svd.singular_values, svd.v_t?))) else {
             return nothing(identification);
@@ -85,12 +78,7 @@ impl Information {
             }
         }
         let condition = (rank == free.len()).then(|| values.max() / values.min());
-        Self {
-            covariance,
-            identification,
-            rank,
-            condition,
-        }
+        Self { covariance, identification, rank, condition }
     }
 
     /// Standard deviation of an internal parameter for unit residual variance.
@@ -116,9 +104,7 @@ impl Information {
             let value = self.covariance(j, k) / (self.deviation(j) * self.deviation(k));
             value.is_finite().then(|| value.clamp(-1.0, 1.0))
         };
-        (0..n * n)
-            .map(|entry| correlation(entry / n, entry % n))
-            .collect()
+        (0..n * n).map(|entry| correlation(entry / n, entry % n)).collect()
     }
 }
 
@@ -136,16 +122,9 @@ impl Spread {
     pub(super) fn of(ssr: f64, weight_sum: f64, rank: usize, confidence: f64) -> Self {
         let dof = weight_sum - rank as f64;
         let divisor = if dof >= 1.0 { dof } else { weight_sum };
-        let confidence = if confidence.is_finite() {
-            confidence.clamp(1e-6, 1.0 - 1e-9)
-        } else {
-            0.95
-        };
-        Self {
-            sigma: (ssr / divisor).sqrt(),
-            dof,
-            confidence,
-        }
+        let confidence =
+            if confidence.is_finite() { confidence.clamp(1e-6, 1.0 - 1e-9) } else { 0.95 };
+        Self { sigma: (ssr / divisor).sqrt(), dof, confidence }
     }
 
     fn has_freedom(&self) -> bool {
@@ -233,11 +212,7 @@ pub(super) fn estimate(
             add_interval(&mut estimate, spec, internal, bounds, deviation, spread);
         }
         Identification::AtBound => {
-            let side = if internal <= bounds.0 {
-                "lower"
-            } else {
-                "upper"
-            };
+            let side = if internal <= bounds.0 { "lower" } else { "upper" };
             estimate.reason = format!("at its {side} bound: the records push it further");
         }
         Identification::NotIdentified => {
@@ -267,10 +242,7 @@ fn add_interval(
             "the records leave it open over more than twenty powers of ten".to_owned();
         return;
     }
-    let ends = (
-        (internal - half_width).max(low),
-        (internal + half_width).min(high),
-    );
+    let ends = ((internal - half_width).max(low), (internal + half_width).min(high));
     estimate.std_error = Some(published_error);
     estimate.interval = Some((spec.published(ends.0), spec.published(ends.1)));
 }
@@ -295,12 +267,7 @@ mod tests {
             (10.0, 2.228_138_851_986_27),
             (1000.0, 1.962_339_080_826_41),
         ] {
-            let found = Spread {
-                sigma: 1.0,
-                dof,
-                confidence: 0.95,
-            }
-            .t_quantile();
+            let found = Spread { sigma: 1.0, dof, confidence: 0.95 }.t_quantile();
             assert!((found / expected - 1.0).abs() < 1e-8, "{dof}: {found}");
         }
     }
@@ -309,20 +276,8 @@ mod tests {
     fn quantiles_join_where_the_formula_changes() {
         let at = |dof| chi_square_quantile(dof, 0.025) / dof;
         assert!((at(9_999.999) - at(10_000.0)).abs() < 1e-6);
-        let t = |dof| {
-            Spread {
-                sigma: 1.0,
-                dof,
-                confidence: 0.95,
-            }
-            .t_quantile()
-        };
-        assert!(
-            (t(999.999_999) - t(1000.0)).abs() < 1e-8,
-            "{} {}",
-            t(999.999_999),
-            t(1000.0)
-        );
+        let t = |dof| Spread { sigma: 1.0, dof, confidence: 0.95 }.t_quantile();
+        assert!((t(999.999_999) - t(1000.0)).abs() < 1e-8, "{} {}", t(999.999_999), t(1000.0));
         // R: `qt(0.975, 1e5)`.
         assert!((t(1e5) - 1.959_987_708).abs() < 1e-8, "{}", t(1e5));
     }

@@ -215,9 +215,9 @@ fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
         name: estimate.name.to_owned(),
         unit: estimate.unit.to_owned(),
         estimate: estimate.value,
-        std_error: estimate.std_error,
-        ci_low: estimate.interval.map(|(low, _)| low),
-        ci_high: estimate.interval.map(|(_, high)| high),
+        std_error: estimate.std_error.filter(|error| error.is_finite()),
+        ci_low: estimate.interval.map(|(low, _)| low).filter(|end| end.is_finite()),
+        ci_high: estimate.interval.map(|(_, high)| high).filter(|end| end.is_finite()),
         raw_estimate: Some(estimate.value),
         pool_weight: Some(0.0),
         status: match estimate.identification {

@@ -21,9 +21,7 @@ const ALL: &str = "*ALL*";
 /// The folder of reference data, beside the project or above it.
 fn incidents() -> Option<PathBuf> {
     let ancestors = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let found = ancestors
-        .map(|dir| dir.join("shared/data/incidents"))
-        .find(|dir| dir.is_dir());
+    let found = ancestors.map(|dir| dir.join("shared/data/incidents")).find(|dir| dir.is_dir());
     if found.is_none() {
         println!("skipped: no folder shared/data/incidents beside the project or above it");
     }
@@ -62,11 +60,7 @@ impl Reference {
 }
 
 fn references(file: &Path) -> Vec<Reference> {
-    csv::Reader::from_path(file)
-        .unwrap()
-        .deserialize()
-        .map(|row| Reference(row.unwrap()))
-        .collect()
+    csv::Reader::from_path(file).unwrap().deserialize().map(|row| Reference(row.unwrap())).collect()
 }
 
 fn fitted(model: &str, samples: &[Sample]) -> FitReport {
@@ -97,21 +91,13 @@ fn check(model: &str, judge: impl Fn(&Reference, &FitReport, &mut Vec<String>)) 
         for row in references(&folder.join(format!("{set}.scipy.csv"))) {
             let region = row.text("region");
             let samples = &regions[region];
-            assert_eq!(
-                samples.len() as f64,
-                row.number("n").unwrap(),
-                "{set} {region}"
-            );
+            assert_eq!(samples.len() as f64, row.number("n").unwrap(), "{set} {region}");
             if row.text("status") == "too_few" {
                 continue;
             }
             let mut found = Vec::new();
             judge(&row, &fitted(model, samples), &mut found);
-            complaints.extend(
-                found
-                    .into_iter()
-                    .map(|text| format!("{set} {region}: {text}")),
-            );
+            complaints.extend(found.into_iter().map(|text| format!("{set} {region}: {text}")));
             n_judged += 1;
         }
     }
@@ -154,9 +140,8 @@ fn kwh_estimates_agree() {
             other => panic!("status `{other}`"),
         };
         if !agrees {
-            complaints.push(format!(
-                "{status}: ln a off {a_error:e}, ln v {v_error:e}; {a:?} {v:?}"
-            ));
+            complaints
+                .push(format!("{status}: ln a off {a_error:e}, ln v {v_error:e}; {a:?} {v:?}"));
         }
     });
 }
@@ -178,10 +163,8 @@ fn kwh_standard_errors_agree() {
         if row.text("status") != "ok" {
             return;
         }
-        for (column, estimate) in [
-            ("se_log_a", acceleration(report)),
-            ("se_log_v", speed(report)),
-        ] {
+        for (column, estimate) in [("se_log_a", acceleration(report)), ("se_log_v", speed(report))]
+        {
             let reference = row.number(column).unwrap();
             let found = estimate.std_error.unwrap_or(f64::INFINITY) / estimate.value;
             if (found / reference - 1.0).abs() > 1e-3 {
@@ -198,9 +181,7 @@ fn kwh_intercept_is_never_worse() {
         let found = ssr(report);
         if found > reference * (1.0 + 1e-7) {
             let excess = found / reference - 1.0;
-            complaints.push(format!(
-                "{found} and {reference}, {excess:e} above; {report:?}"
-            ));
+            complaints.push(format!("{found} and {reference}, {excess:e} above; {report:?}"));
         }
     });
 }

@@ -1,5 +1,7 @@
 //! One run of the job against the world in memory, with faults.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

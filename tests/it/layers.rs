@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("report", &["domain", "fit"]),
     ("http", &["domain", "job", "ports", "report", "schedule"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["config", "domain"]),
     (
         "bootstrap",
         &[
@@ -54,7 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("main", &["cli"]),
+    ("main", &["cli", "config"]),
 ];
 
 /// Names from outside, and the only folders or files in which they may stand.

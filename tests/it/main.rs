@@ -3,15 +3,11 @@
 mod cli_shell;
 mod config;
 mod embedded;
+mod file_export;
+mod file_source;
 mod fit_reference;
 mod job;
 mod layers;
 mod memory;
 mod store_contract;
 mod support;
-fn main(){}
-mod file_export;
-mod file_source;
-mod fit_reference;
-
-fn main() {}

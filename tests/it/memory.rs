@@ -14,11 +14,7 @@ use crate::support::{at, publishing, request, running, set};
 #[tokio::test]
 async fn a_rejected_call_does_nothing_and_the_next_one_works() {
     let store = MemoryStore::default();
-    store.faults().on(
-        Operation::Request,
-        2,
-        Fault::Reject(FailureKind::Unreachable),
-    );
+    store.faults().on(Operation::Request, 2, Fault::Reject(FailureKind::Unreachable));
     let first = store.request(&request("a")).await.unwrap();
     let error = store.request(&request("a")).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::Unreachable);
@@ -27,33 +23,18 @@ async fn a_rejected_call_does_nothing_and_the_next_one_works() {
     assert_eq!(store.faults().n_calls(Operation::Request), 3);
 
     // Counted from the order on, not from the beginning.
-    store
-        .faults()
-        .on(Operation::Request, 1, Fault::Reject(FailureKind::Busy));
-    assert_eq!(
-        store.request(&request("a")).await.unwrap_err().kind,
-        FailureKind::Busy
-    );
+    store.faults().on(Operation::Request, 1, Fault::Reject(FailureKind::Busy));
+    assert_eq!(store.request(&request("a")).await.unwrap_err().kind, FailureKind::Busy);
 }
 
 #[tokio::test]
 async fn a_lost_reply_leaves_the_write() {
     let store = MemoryStore::default();
-    store.faults().on(
-        Operation::Conclude,
-        1,
-        Fault::FailAfterWrite(FailureKind::TimedOut),
-    );
+    store.faults().on(Operation::Conclude, 1, Fault::FailAfterWrite(FailureKind::TimedOut));
     let run_id = running(&store, "a").await.unwrap();
     let end = publishing("a", run_id, set(&["A"], 60.0));
-    assert_eq!(
-        store.conclude(&end).await.unwrap_err().kind,
-        FailureKind::TimedOut
-    );
-    assert_eq!(
-        store.run(run_id).await.unwrap().unwrap().status,
-        RunStatus::Done
-    );
+    assert_eq!(store.conclude(&end).await.unwrap_err().kind, FailureKind::TimedOut);
+    assert_eq!(store.run(run_id).await.unwrap().unwrap().status, RunStatus::Done);
     assert_eq!(store.publications("a").len(), 1);
 }
 
@@ -63,12 +44,8 @@ async fn held_calls_wait_before_or_after_their_work() {
     let run_id = store.request(&request("a")).await.unwrap();
     let status = async || store.run(run_id).await.unwrap().unwrap().status;
     let (before, after) = (Hold::default(), Hold::default());
-    store
-        .faults()
-        .on(Operation::Start, 1, Fault::HoldRequest(before.clone()));
-    store
-        .faults()
-        .on(Operation::Conclude, 1, Fault::HoldResponse(after.clone()));
+    store.faults().on(Operation::Start, 1, Fault::HoldRequest(before.clone()));
+    store.faults().on(Operation::Conclude, 1, Fault::HoldResponse(after.clone()));
 
     let (started, ()) = tokio::join!(store.start(run_id, at("2026-02-01T00:00:00Z")), async {
         before.reached().await;
@@ -101,10 +78,7 @@ async fn a_lost_lock_is_told_and_free_for_another() {
 }
 
 fn source() -> MemorySource {
-    let row = RecordRef {
-        region: Some("A"),
-        ..RecordRef::default()
-    };
+    let row = RecordRef { region: Some("A"), ..RecordRef::default() };
     MemorySource::of_rows([row; 10], 4)
 }
 
@@ -113,9 +87,7 @@ async fn a_source_fails_after_the_batches_ordered() {
     for n_batches in 0..=3 {
         let (batches, mut inlet) = mpsc::channel(8);
         let source = source().failing_after(n_batches, FailureKind::Unreachable);
-        let read = source
-            .read(&ReadQuery::default(), batches, &CancellationToken::new())
-            .await;
+        let read = source.read(&ReadQuery::default(), batches, &CancellationToken::new()).await;
         assert_eq!(read.unwrap_err().kind, FailureKind::Unreachable);
         let mut received: Vec<RecordBatch> = Vec::new();
         while let Some(batch) = inlet.recv().await {
@@ -140,14 +112,8 @@ async fn a_held_source_goes_on_or_is_cancelled() {
                 hold.release();
             }
         });
-        assert_eq!(
-            read.err().map(|e| e.kind),
-            is_cancelled.then_some(FailureKind::Cancelled)
-        );
+        assert_eq!(read.err().map(|e| e.kind), is_cancelled.then_some(FailureKind::Cancelled));
     }
-    assert_eq!(
-        source().n_rows_hint(&ReadQuery::default()).await.unwrap(),
-        Some(10)
-    );
+    assert_eq!(source().n_rows_hint(&ReadQuery::default()).await.unwrap(), Some(10));
     assert_eq!(MemoryStore::default().mark("a").await.unwrap(), None);
 }

@@ -47,9 +47,7 @@ impl Model for Kwh {
         by_acceleration[..n_short].fill(-0.5);
         by_speed[..n_short].fill(0.0);
         let per_knot = (-ln_knot).exp();
-        let gradients = by_acceleration[n_short..]
-            .iter_mut()
-            .zip(&mut by_speed[n_short..]);
+        let gradients = by_acceleration[n_short..].iter_mut().zip(&mut by_speed[n_short..]);
         for ((out, d), (ga, gv)) in long.iter_mut().zip(&distances.km[n_short..]).zip(gradients) {
             let x = (d * per_knot).min(1e300);
             *out = ln_s + (1.0 + x).ln();
@@ -67,10 +65,7 @@ impl Model for Kwh {
     fn starts(&self, observations: &Observations) -> Vec<Vec<f64>> {
         let bins = Bins::of(observations);
         let minima = profile::minima(&bins, profile::best_scale);
-        minima
-            .iter()
-            .map(|m| from_scale_and_knot(m.fit.scale.ln(), m.ln_knot).to_vec())
-            .collect()
+        minima.iter().map(|m| from_scale_and_knot(m.fit.scale.ln(), m.ln_knot).to_vec()).collect()
     }
 
     fn settle(&self, p: &mut [f64], observations: &Observations) -> Vec<Option<String>> {
@@ -83,11 +78,7 @@ impl Model for Kwh {
 
 /// Bounds of ln a and ln v.
 pub(super) fn bounds(observations: &Observations) -> [(f64, f64); 2] {
-    let pairs = observations
-        .distances()
-        .ln_km
-        .iter()
-        .zip(observations.ln_time());
+    let pairs = observations.distances().ln_km.iter().zip(observations.ln_time());
     let strongest = pairs.map(|(d, t)| 2.0 * LN_2 + d - 2.0 * t);
     let highest = strongest.fold(MAX_ACCELERATION.ln(), f64::max);
     [(-LN_LIMIT, highest.min(LN_LIMIT)), (-LN_LIMIT, LN_LIMIT)]
@@ -115,10 +106,7 @@ pub(super) fn settle_speed(
 
 /// ln s and ln k, of ln a and ln v.
 pub(super) fn ln_scale_and_knot(ln_acceleration: f64, ln_speed: f64) -> (f64, f64) {
-    (
-        ln_speed - ln_acceleration,
-        (2.0 * ln_speed - ln_acceleration).clamp(-LN_LIMIT, LN_LIMIT),
-    )
+    (ln_speed - ln_acceleration, (2.0 * ln_speed - ln_acceleration).clamp(-LN_LIMIT, LN_LIMIT))
 }
 
 /// ln a and ln v, of ln s and ln k.
@@ -128,9 +116,5 @@ pub(super) fn from_scale_and_knot(ln_scale: f64, ln_knot: f64) -> [f64; 2] {
 
 /// ln h(x) of ln x.
 pub(super) fn ln_shape(ln_x: f64) -> f64 {
-    if ln_x <= 0.0 {
-        LN_2 + 0.5 * ln_x
-    } else {
-        ln_x.min(LN_LIMIT).exp().ln_1p()
-    }
+    if ln_x <= 0.0 { LN_2 + 0.5 * ln_x } else { ln_x.min(LN_LIMIT).exp().ln_1p() }
 }

@@ -64,11 +64,7 @@ impl Model for KwhIntercept {
     fn starts(&self, observations: &Observations) -> Vec<Vec<f64>> {
         let bins = Bins::of(observations);
         let mut minima = profile::minima(&bins, profile::best_intercept);
-        minima.extend(
-            profile::minima(&bins, profile::best_scale)
-                .into_iter()
-                .take(1),
-        );
+        minima.extend(profile::minima(&bins, profile::best_scale).into_iter().take(1));
         let to_start = |m: &profile::Minimum| {
             let [ln_a, ln_v] = kwh::from_scale_and_knot(m.fit.scale.ln(), m.ln_knot);
             vec![m.fit.intercept, ln_a, ln_v]
@@ -85,11 +81,7 @@ impl Model for KwhIntercept {
         if let Some(reason) = settle_offset(intercept, acceleration, *speed, observations) {
             return vec![Some(reason.clone()), Some(reason), None];
         }
-        vec![
-            None,
-            None,
-            kwh::settle_speed(*acceleration, speed, observations),
-        ]
+        vec![None, None, kwh::settle_speed(*acceleration, speed, observations)]
     }
 }
 

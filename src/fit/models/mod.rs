@@ -12,14 +12,7 @@ mod straight;
 use super::observations::{Distances, Observations};
 
 /// Every model's name, simplest first.
-pub const NAMES: [&str; 6] = [
-    "constant",
-    "linear",
-    "power",
-    "sqrt",
-    "kwh",
-    "kwh_intercept",
-];
+pub const NAMES: [&str; 6] = ["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
 
 /// The model of that name.
 #[must_use]
@@ -103,11 +96,8 @@ const ACCELERATION: ParameterSpec = ParameterSpec {
     transform: Transform::Exponential { factor: 1.0 },
 };
 
-const INTERCEPT: ParameterSpec = ParameterSpec {
-    name: "intercept_min",
-    unit: "min",
-    transform: Transform::Identity,
-};
+const INTERCEPT: ParameterSpec =
+    ParameterSpec { name: "intercept_min", unit: "min", transform: Transform::Identity };
 
 /// A median travel time as a function of distance.
 pub trait Model: Sync {

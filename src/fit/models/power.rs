@@ -12,11 +12,8 @@ const COEFFICIENT: ParameterSpec = ParameterSpec {
     transform: Transform::Exponential { factor: 1.0 },
 };
 
-const EXPONENT: ParameterSpec = ParameterSpec {
-    name: "power_exponent",
-    unit: "",
-    transform: Transform::Identity,
-};
+const EXPONENT: ParameterSpec =
+    ParameterSpec { name: "power_exponent", unit: "", transform: Transform::Identity };
 
 const SQRT_COEFFICIENT: ParameterSpec = ParameterSpec {
     name: "sqrt_coefficient_min",

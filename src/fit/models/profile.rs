@@ -82,9 +82,7 @@ impl Bins {
     }
 
     fn push(&mut self, observations: &Observations, rows: std::ops::Range<usize>) {
-        let weights = observations.samples()[rows.clone()]
-            .iter()
-            .map(|s| f64::from(s.weight));
+        let weights = observations.samples()[rows.clone()].iter().map(|s| f64::from(s.weight));
         let weight: f64 = weights.clone().sum();
         let mean = |column: &[f64]| {
             let values = column[rows.clone()].iter().zip(weights.clone());
@@ -94,9 +92,7 @@ impl Bins {
         self.ln_distance.push(mean(observations.distances().ln_km));
         self.ln_time.push(ln_time);
         self.weight.push(weight);
-        let times = observations.ln_time()[rows.clone()]
-            .iter()
-            .zip(weights.clone());
+        let times = observations.ln_time()[rows.clone()].iter().zip(weights.clone());
         self.within += times.map(|(t, w)| w * (t - ln_time).powi(2)).sum::<f64>();
     }
 
@@ -137,11 +133,7 @@ impl Bins {
         let rows = self.ln_distance.iter().zip(&self.distance_km);
         let shape = |(ln_d, d): (&f64, &f64)| {
             let ln_x = ln_d - ln_knot;
-            if ln_x <= 0.0 {
-                LN_2 + 0.5 * ln_x
-            } else {
-                (1.0 + (d * per_knot).min(1e300)).ln()
-            }
+            if ln_x <= 0.0 { LN_2 + 0.5 * ln_x } else { (1.0 + (d * per_knot).min(1e300)).ln() }
         };
         rows.map(shape).collect()
     }
@@ -157,10 +149,7 @@ impl Bins {
 /// Dips of the profile that `best` draws over the knot, the deepest first.
 pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> Vec<Minimum> {
     let scan: Vec<Minimum> = (bins.ln_knots().into_iter())
-        .map(|ln_knot| Minimum {
-            ln_knot,
-            fit: best(bins, &bins.ln_shape(ln_knot)),
-        })
+        .map(|ln_knot| Minimum { ln_knot, fit: best(bins, &bins.ln_shape(ln_knot)) })
         .filter(|point| point.fit.ssr.is_finite())
         .collect();
     let ssr = |i: usize| scan.get(i).map_or(f64::INFINITY, |point| point.fit.ssr);
@@ -169,9 +158,7 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
         .map(|i| scan[i])
         .collect();
     dips.sort_by(|a, b| a.fit.ssr.total_cmp(&b.fit.ssr));
-    let limit = dips
-        .first()
-        .map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
+    let limit = dips.first().map_or(0.0, |d| d.fit.ssr + HOPELESS * (d.fit.ssr + bins.within));
     dips.retain(|dip| dip.fit.ssr <= limit);
     dips.truncate(MAX_STARTS);
     dips
@@ -181,17 +168,9 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
 pub(super) fn best_scale(bins: &Bins, ln_shape: &[f64]) -> ShapeFit {
     let total: f64 = bins.weight.iter().sum();
     let rows = || bins.ln_time.iter().zip(ln_shape).zip(&bins.weight);
-    let ln_scale = rows()
-        .map(|((t, ln_h), w)| w / total * (t - ln_h))
-        .sum::<f64>();
-    let ssr = rows()
-        .map(|((t, ln_h), w)| w * (t - ln_h - ln_scale).powi(2))
-        .sum();
-    ShapeFit {
-        intercept: 0.0,
-        scale: ln_scale.exp(),
-        ssr,
-    }
+    let ln_scale = rows().map(|((t, ln_h), w)| w / total * (t - ln_h)).sum::<f64>();
+    let ssr = rows().map(|((t, ln_h), w)| w * (t - ln_h - ln_scale).powi(2)).sum();
+    ShapeFit { intercept: 0.0, scale: ln_scale.exp(), ssr }
 }
 
 /// The best T = t0 + s·shape with t0 >= 0, nearly: some Gauss–Newton steps on ln T from the curve
@@ -213,11 +192,7 @@ pub(super) fn best_intercept(bins: &Bins, ln_shape: &[f64]) -> ShapeFit {
             let trial: Vec<f64> = shape.iter().map(|h| intercept + scale * h).collect();
             let ssr = sum_of_squares(bins, &trial);
             if scale > 0.0 && ssr < before.ssr {
-                best = ShapeFit {
-                    intercept,
-                    scale,
-                    ssr,
-                };
+                best = ShapeFit { intercept, scale, ssr };
                 fitted = trial;
                 break;
             }

@@ -60,11 +60,7 @@ impl Model for Linear {
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {
-        let pairs = observations
-            .distances()
-            .ln_km
-            .iter()
-            .zip(observations.ln_time());
+        let pairs = observations.distances().ln_km.iter().zip(observations.ln_time());
         let fastest = pairs.map(|(d, t)| d - t).fold(MAX_SPEED.ln(), f64::max);
         vec![(0.0, LN_LIMIT.exp()), (-LN_LIMIT, fastest.min(LN_LIMIT))]
     }

@@ -35,12 +35,7 @@ pub enum Spread {
 
 impl Spread {
     /// Budge, Ingolfsson and Zerom's estimates for ambulances in Calgary.
-    pub const CALGARY: Self = Self::Budge {
-        b0: 0.336,
-        b1: 0.000_058,
-        b2: 0.0388,
-        tail_dof: 4.0,
-    };
+    pub const CALGARY: Self = Self::Budge { b0: 0.336, b1: 0.000_058, b2: 0.0388, tail_dof: 4.0 };
 
     /// Scale of ln T where the median is `median_min`.
     #[must_use]
@@ -80,12 +75,7 @@ pub struct TripLengths {
 
 impl Default for TripLengths {
     fn default() -> Self {
-        Self {
-            median_km: 2.5,
-            sigma_log: 0.9,
-            min_km: 0.1,
-            max_km: 40.0,
-        }
+        Self { median_km: 2.5, sigma_log: 0.9, min_km: 0.1, max_km: 40.0 }
     }
 }
 
@@ -122,11 +112,7 @@ pub fn draw(
             let ln_median = curve.ln_median_min(distance_km);
             let ln_time = ln_median + spread.scale(ln_median.exp()) * spread.draw(&mut rng);
             let travel_time_s = (60.0 * ln_time.exp()).clamp(1e-3, 1e9) as f32;
-            Sample {
-                distance_km,
-                travel_time_s,
-                weight: 1.0,
-            }
+            Sample { distance_km, travel_time_s, weight: 1.0 }
         })
         .collect()
 }
@@ -141,37 +127,16 @@ mod tests {
 
     #[test]
     fn draws_repeat_with_the_seed() {
-        let draw = |seed| {
-            draw(
-                &calgary(),
-                &Spread::CALGARY,
-                &TripLengths::default(),
-                50,
-                seed,
-            )
-        };
+        let draw = |seed| draw(&calgary(), &Spread::CALGARY, &TripLengths::default(), 50, seed);
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
     }
 
     #[test]
     fn distances_stay_within_the_limits() {
-        let lengths = TripLengths {
-            median_km: 50.0,
-            ..TripLengths::default()
-        };
-        let samples = draw(
-            &calgary(),
-            &Spread::Normal { sigma_log: 0.3 },
-            &lengths,
-            500,
-            3,
-        );
-        assert!(
-            samples
-                .iter()
-                .all(|s| (0.1..=40.0).contains(&s.distance_km))
-        );
+        let lengths = TripLengths { median_km: 50.0, ..TripLengths::default() };
+        let samples = draw(&calgary(), &Spread::Normal { sigma_log: 0.3 }, &lengths, 500, 3);
+        assert!(samples.iter().all(|s| (0.1..=40.0).contains(&s.distance_km)));
     }
 
     #[test]

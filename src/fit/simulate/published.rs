@@ -26,10 +26,7 @@ impl PublishedSet {
     /// The value of a parameter by its published name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<f64> {
-        self.parameters
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| *value)
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     /// The curve; `None` only if a constant here were mistyped.
@@ -55,10 +52,7 @@ pub const NEW_YORK_FIRE: PublishedSet = PublishedSet {
     source: "Kolesar, Walker and Hausner (1975), as recalled; passes the identity of branches",
     model: "kwh",
     parameters: &[
-        (
-            "acceleration_km_min2",
-            acceleration(1.35, 1.53, KM_PER_MILE),
-        ),
+        ("acceleration_km_min2", acceleration(1.35, 1.53, KM_PER_MILE)),
         ("cruise_speed_kmh", cruise_speed(1.53, KM_PER_MILE)),
     ],
 };
@@ -69,10 +63,7 @@ pub const RAND_ISO: PublishedSet = PublishedSet {
     source: "RAND Corporation and Insurance Services Office: 0.65 + 1.70 D, D in miles",
     model: "kwh",
     parameters: &[
-        (
-            "acceleration_km_min2",
-            acceleration(0.65, 1.70, KM_PER_MILE),
-        ),
+        ("acceleration_km_min2", acceleration(0.65, 1.70, KM_PER_MILE)),
         ("cruise_speed_kmh", cruise_speed(1.70, KM_PER_MILE)),
     ],
 };
@@ -97,10 +88,7 @@ pub const LONDON_FIRE: PublishedSet = PublishedSet {
     model: "kwh_intercept",
     parameters: &[
         ("intercept_min", 15.8 / 60.0),
-        (
-            "acceleration_km_min2",
-            4.0 / ((180.9 / 60.0) * (180.9 / 60.0)),
-        ),
+        ("acceleration_km_min2", 4.0 / ((180.9 / 60.0) * (180.9 / 60.0))),
         ("cruise_speed_kmh", cruise_speed(71.8 / 60.0, 1.0)),
     ],
 };
@@ -119,11 +107,7 @@ mod tests {
         let v = set.value("cruise_speed_kmh").unwrap() / 60.0 / km;
         let found = [2.0 / a.sqrt(), v * v / a, 60.0 * v, a];
         for (found, (expected, tolerance)) in found.into_iter().zip(published) {
-            assert!(
-                (found - expected).abs() <= tolerance,
-                "{}: {found} {expected}",
-                set.place
-            );
+            assert!((found - expected).abs() <= tolerance, "{}: {found} {expected}", set.place);
         }
     }
 
@@ -134,27 +118,15 @@ mod tests {
             KM_PER_MILE,
             [(2.88, 0.01), (0.88, 0.005), (39.2, 0.05), (0.484, 5e-4)],
         );
-        check(
-            &RAND_ISO,
-            KM_PER_MILE,
-            [(2.10, 0.005), (0.38, 0.005), (35.3, 0.05), (0.905, 5e-4)],
-        );
-        check(
-            &CALGARY,
-            1.0,
-            [(2.42, 0.005), (4.13, 0.005), (100.7, 0.05), (0.682, 5e-4)],
-        );
+        check(&RAND_ISO, KM_PER_MILE, [(2.10, 0.005), (0.38, 0.005), (35.3, 0.05), (0.905, 5e-4)]);
+        check(&CALGARY, 1.0, [(2.42, 0.005), (4.13, 0.005), (100.7, 0.05), (0.682, 5e-4)]);
     }
 
     #[test]
     fn curves_pass_through_published_points() {
         let check = |set: &PublishedSet, distance_km: f64, expected_min: f64| {
             let minutes = set.curve().unwrap().median_s(distance_km) / 60.0;
-            assert!(
-                (minutes - expected_min).abs() < 1e-9,
-                "{}: {minutes}",
-                set.place
-            );
+            assert!((minutes - expected_min).abs() < 1e-9, "{}: {minutes}", set.place);
         };
         check(&NEW_YORK_FIRE, 2.0 * KM_PER_MILE, 1.35 + 1.53 * 2.0);
         check(&RAND_ISO, 3.0 * KM_PER_MILE, 0.65 + 1.70 * 3.0);

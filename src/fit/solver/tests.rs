@@ -79,27 +79,17 @@ const MISRA1A: [(f64, f64); 14] = [
 const MISRA: Row = |p, i| {
     let (y, x) = MISRA1A[i];
     let decay = (-p[1] * x).exp();
-    (
-        p[0] * (1.0 - decay) - y,
-        vec![1.0 - decay, p[0] * x * decay],
-    )
+    (p[0] * (1.0 - decay) - y, vec![1.0 - decay, p[0] * x * decay])
 };
 
 fn solve(n_rows: usize, bounds: &[(f64, f64)], row: Row, start: &[f64]) -> Minimum {
-    let problem = Classic {
-        n_rows,
-        bounds: bounds.to_vec(),
-        row,
-    };
+    let problem = Classic { n_rows, bounds: bounds.to_vec(), row };
     minimize(&problem, start, &FitOptions::default(), &|| false)
 }
 
 fn check(minimum: &Minimum, expected: &[f64], tolerance: f64) {
     for (found, expected) in minimum.parameters.iter().zip(expected) {
-        assert!(
-            (found - expected).abs() <= tolerance * expected.abs().max(1.0),
-            "{minimum:?}"
-        );
+        assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{minimum:?}");
     }
 }
 
@@ -144,11 +134,7 @@ fn a_bound_that_does_not_bind_is_left_again() {
 
 #[test]
 fn stopping_is_noticed_before_the_next_step() {
-    let problem = Classic {
-        n_rows: 2,
-        bounds: vec![FREE; 2],
-        row: ROSENBROCK,
-    };
+    let problem = Classic { n_rows: 2, bounds: vec![FREE; 2], row: ROSENBROCK };
     let asked = std::cell::Cell::new(0);
     let stopped = || {
         asked.set(asked.get() + 1);
@@ -161,15 +147,8 @@ fn stopping_is_noticed_before_the_next_step() {
 
 #[test]
 fn iterations_are_limited() {
-    let problem = Classic {
-        n_rows: 2,
-        bounds: vec![FREE; 2],
-        row: ROSENBROCK,
-    };
-    let options = FitOptions {
-        max_iterations: 2,
-        ..FitOptions::default()
-    };
+    let problem = Classic { n_rows: 2, bounds: vec![FREE; 2], row: ROSENBROCK };
+    let options = FitOptions { max_iterations: 2, ..FitOptions::default() };
     let minimum = minimize(&problem, &[-1.2, 1.0], &options, &|| false);
     assert_eq!(minimum.termination, Termination::IterationLimit);
     assert_eq!(minimum.n_iterations, 2);
