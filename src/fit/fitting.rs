@@ -113,13 +113,7 @@ fn describe(
     minimum: Minimum,
     options: &FitOptions,
 ) {
-    let mut parameters = minimum.parameters;
-    let reasons = model.settle(&mut parameters, observations);
-    let triangle = if reasons.iter().any(Option::is_some) {
-        Triangle::reduce(problem, &parameters, &mut Vec::new())
-    } else {
-        minimum.triangle
-    };
+    let (parameters, triangle, reasons) = settled(model, observations, problem, minimum);
     let fixed: Vec<bool> = (parameters.iter().zip(problem.bounds()).zip(&reasons))
         .map(|((x, (low, high)), reason)| reason.is_none() && (x <= low || x >= high))
         .collect();
@@ -142,6 +136,26 @@ fn describe(
     report.message = message(report.termination, &report.estimates);
     report.estimates.push(spread.estimate());
     report.metrics = metrics(model, &parameters, spread.sigma, ssr, observations);
+}
+
+/// The minimum after the model has moved it along flat directions, with its reasons. At the end of
+/// the range of numbers the curve may not survive the move: then the minimum stays where it was.
+fn settled(
+    model: &dyn Model,
+    observations: &Observations,
+    problem: &TravelTimes<'_>,
+    minimum: Minimum,
+) -> (Vec<f64>, Triangle, Vec<Option<String>>) {
+    let mut parameters = minimum.parameters.clone();
+    let reasons = model.settle(&mut parameters, observations);
+    if reasons.iter().any(Option::is_some) {
+        let triangle = Triangle::reduce(problem, &parameters, &mut Vec::new());
+        let limit = minimum.triangle.ssr() * (1.0 + 1e-9) + problem.residual_noise();
+        if triangle.is_finite() && triangle.ssr() <= limit {
+            return (parameters, triangle, reasons);
+        }
+    }
+    (minimum.parameters, minimum.triangle, reasons)
 }
 
 /// The model's own reason takes the place of the general one.

@@ -384,3 +384,12 @@ fn two_records_are_met_exactly() {
     assert!((curve.median_s(9.0) - 900.0).abs() < 1e-6);
     assert!(report.estimates.iter().all(|e| e.std_error.is_none() && !e.reason.is_empty()));
 }
+
+/// Found by the law above: a column too short for its square once overflowed the reflection.
+#[test]
+fn a_distance_at_the_end_of_the_range_is_fitted() {
+    let samples = [sample(2.5, 1.0), sample(2.5, 1.0), sample(f64::MAX, 1.0)];
+    let report = fitted("kwh_intercept", &samples);
+    assert_ne!(report.termination, Termination::NoFiniteStart);
+    assert_finite(&report).unwrap();
+}

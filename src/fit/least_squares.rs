@@ -8,6 +8,9 @@
 /// Rows that are folded at once: three columns of them stay in the first-level cache.
 pub const BLOCK_ROWS: usize = 256;
 
+/// Squared lengths below this count as zero: their reciprocals would overflow.
+const NEGLIGIBLE: f64 = 1e-290;
+
 /// A nonlinear least-squares problem, `min Σ residual²` within bounds.
 pub trait LeastSquares {
     /// Number of parameters.
@@ -86,7 +89,7 @@ impl Triangle {
             let (done, later) = columns.split_at_mut((j + 1) * rows);
             let column = &done[j * rows..];
             let below = dot(column, column);
-            if below == 0.0 {
+            if below < NEGLIGIBLE {
                 continue;
             }
             let pivot = self.entries[j * n + j];
