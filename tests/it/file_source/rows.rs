@@ -94,6 +94,13 @@ i11 | A | - | 1 | - | 60 | (line 11: `�xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 }
 
 #[test]
+fn two_halves_of_a_character_are_no_text() {
+    let row = b"region,priority,distance_km,travel_time_s\nA\xc3,\xa9,1,60\n";
+    let fault = "(line 2: `A\u{fffd}` in column `region` is not text in UTF-8)";
+    assert_eq!(csv(row).unwrap(), format!("- | - | - | - | 1 | 60 | {fault}\n"));
+}
+
+#[test]
 fn faults_name_the_line_as_an_editor_counts() {
     let check = |text: &str, expected: &[&str]| {
         let shown = csv(format!("region,distance_km,travel_time_s{text}")).unwrap();
