@@ -9,5 +9,7 @@ mod fit_reference;
 mod job;
 mod layers;
 mod memory;
+mod pipeline;
+mod process;
 mod store_contract;
 mod support;

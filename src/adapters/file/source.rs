@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::format::{Format, record_format};
 use super::options::FileOptions;
 use super::reader::RecordReader;
 use crate::domain::{RecordBatch, Selection};
@@ -38,7 +39,9 @@ impl RecordSource for FileSource {
     }
 
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
-        if !query.selection.is_all() {
+        let format = record_format(&self.options.path, self.options.format)?;
+        // CSV does not tell, and a pipe can be opened only once.
+        if format == Format::Csv || !query.selection.is_all() {
             return Ok(None);
         }
         Ok(self.open().await?.n_rows())

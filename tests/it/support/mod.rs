@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
+pub(crate) mod program;
+
 use jiff::Timestamp;
 use speedfit::domain::{
     GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, Publication,
