@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
 mod file;
-mod killed;
 mod records;
 
 use std::path::PathBuf;
