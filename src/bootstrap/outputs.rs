@@ -115,17 +115,20 @@ fn html(results: &RunResults, plots: &[GroupPlot], now: Timestamp) -> Result<Str
 
 fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
     let curve = group.fit.as_ref().ok().and_then(|report| report.curve());
+    // The few longest trips would squeeze all others into a corner.
+    let last_bin_km = group.bins.last().map_or(0.0, |bin| bin.distance_km);
+    let end_km = group.longest_km.min(1.25 * last_bin_km);
     GroupPlot {
         key: group.key.clone(),
         bins: group.bins.clone(),
-        curve: curve.map(|curve| points(&curve, group.longest_km)).unwrap_or_default(),
-        previous: before.map(|curve| points(curve, group.longest_km)),
+        curve: curve.map(|curve| points(&curve, end_km)).unwrap_or_default(),
+        previous: before.map(|curve| points(curve, end_km)),
     }
 }
 
-/// The curve from the origin to the longest trip, closer together where it bends.
-fn points(curve: &Curve, longest_km: f64) -> Vec<(f64, f64)> {
+/// The curve from near the origin to `end_km`, closer together where it bends.
+fn points(curve: &Curve, end_km: f64) -> Vec<(f64, f64)> {
     let steps = (1..=N_CURVE_POINTS).map(|step| step as f64 / N_CURVE_POINTS as f64);
-    let distances = steps.map(|share| longest_km * share * share);
+    let distances = steps.map(|share| end_km * share * share);
     distances.map(|distance_km| (distance_km, curve.median_s(distance_km))).collect()
 }
