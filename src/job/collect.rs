@@ -9,6 +9,10 @@ use crate::fit::Sample;
 
 use super::plan::RepeatedIds;
 
+/// Samples up to which a group's room doubles; beyond, it grows by a quarter, so that a large group
+/// leaves little of it unused.
+const MAX_DOUBLED: usize = 1024;
+
 /// The records of one group.
 #[derive(Debug, Clone, Default)]
 pub struct GroupRecords {
@@ -18,6 +22,16 @@ pub struct GroupRecords {
     pub samples: Vec<Sample>,
     /// Rows refused that named this group.
     pub n_refused: u64,
+}
+
+impl GroupRecords {
+    fn push(&mut self, sample: Sample) {
+        let n = self.samples.len();
+        if n == self.samples.capacity() && n >= MAX_DOUBLED {
+            self.samples.reserve_exact(n / 4);
+        }
+        self.samples.push(sample);
+    }
 }
 
 /// Everything that a source delivered.
@@ -80,7 +94,7 @@ impl<'a> Collector<'a> {
                         travel_time_s: accepted.travel_time_s as f32,
                         weight: accepted.weight as f32,
                     };
-                    self.group_of(&row, accepted.region).samples.push(sample);
+                    self.group_of(&row, accepted.region).push(sample);
                 }
                 Err(reason) => self.refuse(&row, reason),
             }
@@ -208,5 +222,19 @@ mod tests {
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].key.priority, "1");
         assert_eq!(groups[0].samples.len(), 2);
+    }
+    /// The 16 bytes of a sample may not become more than 20 by the room kept for more.
+    #[test]
+    fn a_large_group_keeps_little_room_to_spare() {
+        let (limits, splits) = (Limits::default(), Splits::default());
+        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
+        let rows = batch(&[("1", "A", 1.0, 120.0); 1000]);
+        for n_taken in 1..=300 {
+            collector.take(&rows);
+            let samples = &collector.groups[0].samples;
+            assert_eq!(samples.len(), n_taken * 1000);
+            let most = if n_taken == 1 { MAX_DOUBLED } else { samples.len() * 5 / 4 };
+            assert!(samples.capacity() <= most, "{} of {}", samples.len(), samples.capacity());
+        }
     }
 }

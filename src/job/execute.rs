@@ -23,7 +23,7 @@ use super::assemble;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::fitting::{FittedGroup, FittedSource, between, fit_source};
-use super::judge::published_curve;
+use super::judge::PublishedCurves;
 use super::plan::RunPlan;
 
 /// What a run works with.
@@ -220,14 +220,13 @@ fn judge(
     clock: &dyn Clock,
 ) -> RunReport {
     let judging = clock.now();
+    let curves = PublishedCurves::of(current);
     let objections: Vec<Option<String>> =
-        fitted.groups.iter().map(|group| plan.judge.objection(group, current)).collect();
+        fitted.groups.iter().map(|group| plan.judge.objection(group, &curves)).collect();
     let set = assemble::judged(plan, &fitted.groups, &objections, current);
     let share = assemble::share_published(&fitted.groups, &objections);
     let verdict = SetVerdict::new(plan, &fitted, &objections, share);
-    let curves_before = (fitted.groups.iter())
-        .map(|group| current.and_then(|set| published_curve(set, &group.key)))
-        .collect();
+    let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
     let now = clock.now();
     let timing = BTreeMap::from([
         ("read".to_owned(), millis(fitted.read_time)),

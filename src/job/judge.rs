@@ -1,6 +1,8 @@
 //! What may be published: pure rules over a fit and the set that is current.
 
-use crate::domain::{GroupKey, ParameterSet};
+use std::collections::BTreeMap;
+
+use crate::domain::{GroupKey, ParameterRow, ParameterSet};
 use crate::fit::{Curve, FitReport, Identification, Termination};
 
 use super::fitting::FittedGroup;
@@ -25,7 +27,7 @@ pub struct JudgeRules {
 impl JudgeRules {
     /// Says why the group's estimates must not be published, or nothing.
     #[must_use]
-    pub fn objection(&self, group: &FittedGroup, current: Option<&ParameterSet>) -> Option<String> {
+    pub fn objection(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
         let report = match &group.fit {
             Ok(report) => report,
             Err(why) => return Some(why.clone()),
@@ -38,7 +40,7 @@ impl JudgeRules {
         }
         no_fit(report)
             .or_else(|| self.implausible_speed(report))
-            .or_else(|| self.jump(group, report, current?))
+            .or_else(|| self.jump(group, report, current))
     }
 
     fn implausible_speed(&self, report: &FitReport) -> Option<String> {
@@ -54,9 +56,9 @@ impl JudgeRules {
         &self,
         group: &FittedGroup,
         report: &FitReport,
-        current: &ParameterSet,
+        current: &PublishedCurves<'_>,
     ) -> Option<String> {
-        let (before, after) = (published_curve(current, &group.key)?, report.curve()?);
+        let (before, after) = (current.get(&group.key)?, report.curve()?);
         self.reference_distances_km.iter().find_map(|&reference_km| {
             let distance_km = reference_km.min(group.longest_km);
             let change = after.median_s(distance_km) / before.median_s(distance_km) - 1.0;
@@ -89,12 +91,33 @@ fn no_fit(report: &FitReport) -> Option<String> {
     }
 }
 
-/// The curve of a group as a set publishes it.
-#[must_use]
-pub fn published_curve(set: &ParameterSet, key: &GroupKey) -> Option<Curve> {
-    let group = set.groups.iter().find(|g| g.key == *key)?;
-    let value = |name: &str| set.parameters_of(key).find(|p| p.name == name).map(|p| p.estimate);
-    Curve::from_parameters(&group.model, value)
+/// The curves that a set publishes, by group: told once, since a look through the set for every
+/// group would cost the square of their number.
+#[derive(Clone, Default)]
+pub struct PublishedCurves<'a>(BTreeMap<&'a GroupKey, Curve>);
+
+impl<'a> PublishedCurves<'a> {
+    /// The curves of a set; none where there is no set.
+    #[must_use]
+    pub fn of(set: Option<&'a ParameterSet>) -> Self {
+        let Some(set) = set else { return Self::default() };
+        let mut rows: BTreeMap<&GroupKey, Vec<&ParameterRow>> = BTreeMap::new();
+        for row in &set.parameters {
+            rows.entry(&row.key).or_default().push(row);
+        }
+        let curves = set.groups.iter().filter_map(|group| {
+            let rows = rows.get(&group.key)?;
+            let value = |name: &str| rows.iter().find(|p| p.name == name).map(|p| p.estimate);
+            Some((&group.key, Curve::from_parameters(&group.model, value)?))
+        });
+        Self(curves.collect())
+    }
+
+    /// The curve of a group, where the set publishes one.
+    #[must_use]
+    pub fn get(&self, key: &GroupKey) -> Option<&Curve> {
+        self.0.get(key)
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +178,10 @@ mod tests {
         let current = assemble::unjudged("s", "constant", &[group(40.0)]);
         let mut group = group(40.0);
         change(&mut group);
-        assert_eq!(rules().objection(&group, Some(&current)).as_deref(), expected);
+        assert_eq!(
+            rules().objection(&group, &PublishedCurves::of(Some(&current))).as_deref(),
+            expected
+        );
     }
 
     fn set_speed(group: &mut FittedGroup, speed_kmh: f64) {
@@ -186,7 +212,7 @@ mod tests {
     fn a_speed_that_the_records_do_not_tell_is_not_judged() {
         let mut group = group(500.0);
         group.fit.as_mut().unwrap().estimates[0].identification = Identification::NotIdentified;
-        assert_eq!(rules().objection(&group, None), None);
+        assert_eq!(rules().objection(&group, &PublishedCurves::default()), None);
     }
 
     #[test]
@@ -206,6 +232,6 @@ mod tests {
             }],
             ..ParameterSet::default()
         };
-        assert_eq!(rules().objection(&group(40.0), Some(&other)), None);
+        assert_eq!(rules().objection(&group(40.0), &PublishedCurves::of(Some(&other))), None);
     }
 }
