@@ -200,6 +200,8 @@ fn message(group: &FittedGroup) -> String {
     let reasons = report.estimates.iter().filter(|e| !e.reason.is_empty());
     let parts = reasons.map(|e| format!("{}: {}", e.name, e.reason));
     let own = Some(report.message.clone()).filter(|text| !text.is_empty());
+    // The report may have told the reasons itself.
+    let parts = parts.filter(|part| !report.message.contains(part.as_str()));
     own.into_iter().chain(parts).collect::<Vec<_>>().join("; ")
 }
 
