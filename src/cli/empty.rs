@@ -6,14 +6,16 @@ use crate::domain::{RefusalReason, Window};
 use crate::job::RunPlan;
 
 /// What to do where no record was read, or where all were refused; nothing where neither is so.
+/// `source` says what to do about a source that holds nothing at all.
 pub(super) fn hint(
     plan: &RunPlan,
+    source: &'static str,
     n_read: u64,
     n_used: u64,
     refused: &BTreeMap<RefusalReason, u64>,
 ) -> Option<String> {
     if n_read == 0 {
-        return Some(where_to_look(plan));
+        return Some(where_to_look(plan, source));
     }
     if n_used > 0 {
         return None;
@@ -23,7 +25,7 @@ pub(super) fn hint(
     most.map(|(reason, _)| remedy(*reason).to_owned())
 }
 
-fn where_to_look(plan: &RunPlan) -> String {
+fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
     let mut places = Vec::new();
     if !plan.selection.is_all() {
         places.push("check the names given to `--select` (`*` stands for any text)");
@@ -32,7 +34,7 @@ fn where_to_look(plan: &RunPlan) -> String {
         places.push("widen the window: `--from`, `--to`, `window.days`");
     }
     if places.is_empty() {
-        places.push("`speedfit import FILE` adds records to the embedded database");
+        places.push(source);
     }
     places.join("; ")
 }

@@ -125,8 +125,8 @@ fn nothing_fitted(file: &Path, plan: &RunPlan, fitted: &FittedSource) -> anyhow:
         _ => format!("no group of `{file}` has enough records"),
     };
     let why = Failure::new(Exit::NonePublished, anyhow!("nothing fitted: {why}"));
-    match empty::hint(plan, n_read, fitted.n_used, &fitted.refused) {
-        Some(hint) => Hinted::new(hint, why).into(),
-        None => why.into(),
-    }
+    let source = "check that whatever writes the file has finished";
+    let hint = empty::hint(plan, source, n_read, fitted.n_used, &fitted.refused);
+    let hint = hint.unwrap_or_else(|| "`--model constant` needs the fewest records".to_owned());
+    Hinted::new(hint, why).into()
 }

@@ -14,7 +14,7 @@ use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask, Outputs, WorldError};
-use crate::config::Override;
+use crate::config::{Override, SourceKind};
 use crate::domain::{Selection, Trigger};
 use crate::job::{JobError, RunPlan, RunReport, execute};
 
@@ -59,14 +59,18 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         context.print(&summary(&report, &outputs, context.width()))?;
     }
     match Exit::of_code(report.exit_code)? {
-        Exit::NonePublished => Err(nothing_published(&plan, &report)),
+        Exit::NonePublished => Err(nothing_published(loaded.settings.source.kind, &plan, &report)),
         exit => Ok(exit),
     }
 }
 
-fn nothing_published(plan: &RunPlan, report: &RunReport) -> anyhow::Error {
+fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
+    let source = match kind {
+        SourceKind::Embedded => "`speedfit import FILE` adds records to the embedded database",
+        SourceKind::File => "check `file.path`, and that whatever writes the file has finished",
+    };
     let rows = &report.results.rows;
-    let hint = empty::hint(plan, rows.read, rows.used, &rows.refused);
+    let hint = empty::hint(plan, source, rows.read, rows.used, &rows.refused);
     let hint = hint.unwrap_or_else(|| match &report.results.run {
         Some(run) => format!("`speedfit show {}` says why; the limits stand under `judge`", run.id),
         None => "the limits stand under `judge` in the settings".to_owned(),
