@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{WorldError, clock, embedded, file_source};
-use crate::adapters::embedded::{ImportFile, ImportOutcome};
+use crate::adapters::embedded::{ImportError, ImportFile, ImportOutcome};
 use crate::adapters::file::sha256_of;
 use crate::adapters::memory::MemorySource;
 use crate::config::Settings;
@@ -56,7 +56,10 @@ async fn import(
     source: &dyn RecordSource,
     cancel: &CancellationToken,
 ) -> Result<ImportOutcome, WorldError> {
-    let database = embedded(&settings.embedded.path, true).await.map_err(WorldError::Store)?;
+    let database = embedded(settings, true).await.map_err(WorldError::Store)?;
     let imported = database.import(file, source, clock().now(), cancel).await;
-    imported.map_err(WorldError::Store)
+    imported.map_err(|error| match error {
+        ImportError::Source(cause) => WorldError::Source(cause),
+        ImportError::Store(cause) => WorldError::Store(cause),
+    })
 }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use import::{import_batches, import_file};
 pub use outputs::{
-    Outputs, export_groups, export_parameters, fit_report, write_file, write_outputs,
+    Outputs, check_export, check_output, export_groups, export_parameters, fit_report, write_file,
+    write_outputs,
 };
 pub use plan::{Ask, plan};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::BootstrapError;
-use crate::adapters::file::{self, FileError};
+use crate::adapters::file;
 use crate::config::Settings;
 use crate::domain::{ParameterSet, RunResults};
 use crate::fit::Curve;
 use crate::job::{FittedGroup, RunReport};
+use crate::ports::{PortError, PortResult};
 use crate::report::{self, GroupPlot, ReportError, ReportInput};
 
 /// Where a run's results went.
@@ -62,23 +63,40 @@ fn failed(path: &Path, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Bootst
 /// # Errors
 /// [`BootstrapError::Output`] names it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), BootstrapError> {
-    file::write_atomically(path, |writer| writer.write_all(bytes)).map_err(|e| failed(path, e))
+    file::write_atomically(path, |writer| writer.write_all(bytes))
+        .map_err(|error| failed(path, PortError::from(error)))
 }
 
 /// The parameters of a set, in a file of the form that its name tells.
 ///
 /// # Errors
-/// [`FileError`] names the file.
-pub fn export_parameters(path: &Path, set: &ParameterSet) -> Result<(), FileError> {
-    file::write_parameters(path, set)
+/// [`PortError`] names the file.
+pub fn export_parameters(path: &Path, set: &ParameterSet) -> PortResult<()> {
+    Ok(file::write_parameters(path, set)?)
 }
 
 /// The groups of a set, likewise.
 ///
 /// # Errors
-/// [`FileError`] names the file.
-pub fn export_groups(path: &Path, set: &ParameterSet) -> Result<(), FileError> {
-    file::write_groups(path, set)
+/// [`PortError`] names the file.
+pub fn export_groups(path: &Path, set: &ParameterSet) -> PortResult<()> {
+    Ok(file::write_groups(path, set)?)
+}
+
+/// Tells before the work what would keep a table from being exported to that file.
+///
+/// # Errors
+/// [`PortError`] names the file; `Malformed` where its name tells no format.
+pub fn check_export(path: &Path) -> PortResult<()> {
+    Ok(file::check_table_path(path)?)
+}
+
+/// Tells before the work what would keep any file from being written there.
+///
+/// # Errors
+/// [`PortError`] names the file.
+pub fn check_output(path: &Path) -> PortResult<()> {
+    Ok(file::check_folder(path)?)
 }
 
 /// Points of a curve in a plot: enough to look smooth.

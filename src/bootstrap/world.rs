@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::adapters::embedded::{Embedded, Mode};
+use crate::adapters::embedded::{Embedded, Mode, Options};
 use crate::adapters::file::{self, ColumnMap, Field, FileOptions, FileSource, Format};
+use crate::adapters::memory::MemoryStore;
 use crate::config::{self, Settings, SourceKind, StoreKind};
 use crate::job::World;
 use crate::ports::{
@@ -27,21 +28,25 @@ pub fn clock() -> Arc<dyn Clock> {
 /// [`PortError`] of the store.
 pub async fn store(settings: &Settings, create: bool) -> PortResult<Arc<dyn Store>> {
     match settings.store.kind {
-        StoreKind::Embedded => Ok(Arc::new(embedded(&settings.embedded.path, create).await?)),
+        StoreKind::Embedded => Ok(Arc::new(embedded(settings, create).await?)),
     }
 }
 
-pub(super) async fn embedded(path: &Path, create: bool) -> PortResult<Embedded> {
-    if create {
-        let database = Embedded::open(path, Mode::Migrating).await?;
-        database.migrate().await?;
-        return Ok(database);
+pub(super) async fn embedded(settings: &Settings, create: bool) -> PortResult<Embedded> {
+    if !create {
+        return open(settings, Mode::Existing).await;
     }
-    let hint = "`speedfit import FILE` makes it; `embedded.path` in the settings names it";
-    Embedded::open(path, Mode::Existing).await.map_err(|error| match error.kind {
-        FailureKind::Missing if error.hint.is_none() => error.with_hint(hint),
-        _ => error,
-    })
+    let database = open(settings, Mode::Migrating).await?;
+    database.migrate().await?;
+    Ok(database)
+}
+
+async fn open(settings: &Settings, mode: Mode) -> PortResult<Embedded> {
+    let pages_per_mb = (1 << 20) / Options::PAGE_BYTES;
+    let quota = settings.embedded.max_size_mb;
+    let max_pages = (quota > 0).then(|| quota.saturating_mul(pages_per_mb));
+    let options = Options { max_pages, ..Options::default() };
+    Embedded::open_with(&settings.embedded.path, mode, options).await
 }
 
 /// Brings the store's schema up to date, or prints the SQL that would.
@@ -50,9 +55,7 @@ pub(super) async fn embedded(path: &Path, create: bool) -> PortResult<Embedded> 
 /// [`PortError`] of the store.
 pub async fn migrate(settings: &Settings) -> PortResult<MigrationReport> {
     match settings.store.kind {
-        StoreKind::Embedded => {
-            Embedded::open(&settings.embedded.path, Mode::Migrating).await?.migrate().await
-        }
+        StoreKind::Embedded => open(settings, Mode::Migrating).await?.migrate().await,
     }
 }
 
@@ -62,9 +65,7 @@ pub async fn migrate(settings: &Settings) -> PortResult<MigrationReport> {
 /// [`PortError`] of the store.
 pub async fn migration_script(settings: &Settings) -> PortResult<String> {
     match settings.store.kind {
-        StoreKind::Embedded => {
-            Embedded::open(&settings.embedded.path, Mode::Migrating).await?.script().await
-        }
+        StoreKind::Embedded => open(settings, Mode::Migrating).await?.script().await,
     }
 }
 
@@ -74,7 +75,7 @@ pub async fn migration_script(settings: &Settings) -> PortResult<String> {
 /// [`PortError`] where it cannot be opened.
 pub async fn source(settings: &Settings) -> PortResult<Arc<dyn RecordSource>> {
     match settings.source.kind {
-        SourceKind::Embedded => Ok(Arc::new(embedded(&settings.embedded.path, false).await?)),
+        SourceKind::Embedded => Ok(Arc::new(embedded(settings, false).await?)),
         SourceKind::File => Ok(file_source(settings, &settings.file.path)),
     }
 }
@@ -85,13 +86,20 @@ pub fn file_source(settings: &Settings, path: &Path) -> Arc<dyn RecordSource> {
     Arc::new(FileSource::new(file_options(settings, path)))
 }
 
-/// Source, store and clock of the settings.
+/// Source, store and clock of the settings, for a run that leaves a trace and makes the embedded
+/// database where there is none, or for a dry run.
 ///
 /// # Errors
 /// Those of [`source`] and [`store`]; which of them, the first part says.
-pub async fn world(settings: &Settings) -> Result<World, WorldError> {
+pub async fn world(settings: &Settings, dry_run: bool) -> Result<World, WorldError> {
     // The store first: where both are one file, its schema must be there before records are read.
-    let store = store(settings, true).await.map_err(WorldError::Store)?;
+    let store = match store(settings, !dry_run).await {
+        // Nothing is current in a store that is not there yet.
+        Err(error) if dry_run && error.kind == FailureKind::Missing => {
+            Arc::new(MemoryStore::default())
+        }
+        opened => opened.map_err(WorldError::Store)?,
+    };
     let source = source(settings).await.map_err(WorldError::Source)?;
     Ok(World { source, store, clock: clock() })
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use indicatif::MultiProgress;
 use serde::Serialize;
@@ -151,12 +152,12 @@ impl Context {
     ///
     /// # Errors
     /// stdout cannot be written, for example to a full disk.
-    pub fn print(&self, text: &str) -> io::Result<()> {
+    pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let written = self.bars.suspend(|| {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
         });
-        ignore_broken_pipe(written)
+        ignore_broken_pipe(written).context("cannot write to stdout")
     }
 
     /// Prints one JSON document to stdout, ending in a newline.
@@ -166,7 +167,7 @@ impl Context {
     pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
-        Ok(self.print(&text)?)
+        self.print(&text)
     }
 }
 

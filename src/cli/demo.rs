@@ -9,7 +9,7 @@ use super::context::Context;
 use super::demo_records::{DemoRegion, draw_batches, regions};
 use super::exit::Exit;
 use super::numbers::{count, figure};
-use super::run::{run_once, summary, world_failure};
+use super::run::{Ran, run_once, summary, world_failure};
 use super::signals::stop_token;
 use super::table::{self, Align};
 use crate::bootstrap::{self, Ask};
@@ -61,7 +61,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         selection: Selection::default(),
         dry_run: false,
     };
-    let (report, outputs) = run_once(&loaded, ask, context).await?;
+    let Ran { report, outputs, .. } = run_once(&loaded, ask, context).await?;
     let truths = compare(&regions, &report.set);
     if context.json() {
         context.print_json(&json!({ "truth": truths_json(&truths), "results": report.results }))?;

@@ -6,10 +6,12 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::context::Context;
+use super::error::Failure;
 use super::exit::Exit;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
-use crate::bootstrap::{export_groups, export_parameters};
+use crate::bootstrap::{check_export, export_groups, export_parameters};
 use crate::domain::ParameterSet;
+use crate::ports::FailureKind;
 
 /// Write a run's parameters and groups to files: CSV, Parquet or JSON by their names.
 #[derive(Debug, Args)]
@@ -40,6 +42,17 @@ impl FileFlags {
         self.output.is_none() && self.groups.is_none()
     }
 
+    /// Tells before the work what would keep the files from being written.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for path in [&self.output, &self.groups].into_iter().flatten() {
+            check_export(path).map_err(|error| match error.kind {
+                FailureKind::Malformed => Failure::new(Exit::Usage, error),
+                _ => Failure::new(Exit::Unexpected, error),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Writes what is asked for and returns where.
     pub(super) fn write(&self, set: &ParameterSet) -> anyhow::Result<Vec<&Path>> {
         let mut written = Vec::new();
@@ -57,6 +70,7 @@ impl FileFlags {
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
+    options.files.check()?;
     let store = open_store(&loaded.settings).await?;
     let run = pick_run(&*store, &loaded.settings.scope, options.run).await?;
     let set = store.parameter_set(run.id).await.map_err(store_failure)?;

@@ -1,13 +1,17 @@
 //! `speedfit fit FILE`: a file in, parameters out; no database.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::context::Context;
+use super::empty;
+use super::error::{Failure, Hinted};
 use super::exit::Exit;
 use super::export::FileFlags;
+use super::groups;
 use super::numbers::count;
 use super::observe::Told;
 use super::run::job_failure;
@@ -18,7 +22,7 @@ use crate::bootstrap::{self, Ask};
 use crate::config::Override;
 use crate::domain::{ParameterSet, Selection, Trigger};
 use crate::job::execute::{millis, results};
-use crate::job::{FittedSource, assemble, fit_source};
+use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
 /// Fit every region of a CSV or Parquet file.
 #[derive(Debug, Args)]
@@ -50,6 +54,10 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let mut flags = options.window.overrides();
     flags.extend(options.model.map(|model| Override::new("--model", "fit.model", model)));
     let loaded = context.load(flags)?;
+    options.files.check()?;
+    if let Some(path) = &options.report {
+        bootstrap::check_output(path)?;
+    }
     let clock = bootstrap::clock();
     let ask = Ask {
         trigger: Trigger::Operator,
@@ -64,7 +72,11 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let progress = Told::new(context.progress());
     let fitted = fit_source(&plan, &source, &*clock, &progress, &cancel).await;
     progress.finish();
-    let fitted = fitted.map_err(job_failure)?;
+    let fitted = fitted.map_err(|error| match error {
+        // The command names the file already.
+        JobError::Source { cause, .. } => Failure::new(Exit::SourceUnavailable, cause).into(),
+        error => job_failure(error),
+    })?;
     let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
 
     let timing = BTreeMap::from([
@@ -83,11 +95,14 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     } else if options.files.is_empty() {
         context.print(&text(&fitted, &set, context.width()))?;
     }
-    Ok(if set.parameters.is_empty() { nothing_fitted(&fitted) } else { Exit::Done })
+    if set.parameters.is_empty() {
+        return Err(nothing_fitted(&options.file, &plan, &fitted));
+    }
+    Ok(Exit::Done)
 }
 
 fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String {
-    let mut text = show::groups_table(set, width);
+    let mut text = groups::table(set, width);
     text.push_str(&format!(
         "\nrows      {} read, {} used, {} refused\n",
         count(fitted.n_read),
@@ -98,12 +113,20 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
     text
 }
 
-fn nothing_fitted(fitted: &FittedSource) -> Exit {
-    let why = if fitted.n_read == 0 {
-        "the file holds no record of the window and the regions asked for".to_owned()
-    } else {
-        format!("of {} rows none could be fitted", fitted.n_read)
+fn nothing_fitted(file: &Path, plan: &RunPlan, fitted: &FittedSource) -> anyhow::Error {
+    let file = file.display();
+    let n_read = fitted.n_read;
+    let why = match plan.selection.patterns() {
+        [] if n_read == 0 => format!("`{file}` holds no record"),
+        patterns if n_read == 0 => {
+            format!("`{file}` holds no record of `{}`", patterns.join("`, `"))
+        }
+        _ if fitted.n_used == 0 => format!("all {n_read} rows of `{file}` were refused"),
+        _ => format!("no group of `{file}` has enough records"),
     };
-    tracing::error!("nothing fitted: {why}");
-    Exit::NonePublished
+    let why = Failure::new(Exit::NonePublished, anyhow!("nothing fitted: {why}"));
+    let source = "check that whatever writes the file has finished";
+    let hint = empty::hint(plan, source, n_read, fitted.n_used, &fitted.refused);
+    let hint = hint.unwrap_or_else(|| "`--model constant` needs the fewest records".to_owned());
+    Hinted::new(hint, why).into()
 }

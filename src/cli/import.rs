@@ -33,6 +33,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let imported = bootstrap::import_file(&loaded.settings, path, options.again, &cancel).await;
     match imported.map_err(world_failure)? {
         ImportOutcome::Imported(summary) => {
+            if summary.n_rows == 0 {
+                tracing::warn!("`{}` has a header and no record", path.display());
+            }
             if context.json() {
                 context.print_json(&json!({
                     "import_id": summary.import_id,

@@ -1,20 +1,22 @@
 //! `speedfit run`: the job, once.
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::context::Context;
+use super::empty;
+use super::error::{Failure, Hinted};
 use super::exit::Exit;
+use super::groups;
 use super::numbers::count;
 use super::observe::Told;
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask, Outputs, WorldError};
-use crate::config::Override;
+use crate::config::{Override, SourceKind};
 use crate::domain::{Selection, Trigger};
-use crate::job::{JobError, RunReport, execute};
-
-use super::error::{Failure, Hinted};
+use crate::job::{JobError, RunPlan, RunReport, execute};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
 #[derive(Debug, Args)]
@@ -50,13 +52,40 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         selection: Selection::new(options.select),
         dry_run: options.dry_run,
     };
-    let (report, outputs) = run_once(&loaded, ask, context).await?;
+    let Ran { plan, report, outputs } = run_once(&loaded, ask, context).await?;
     if context.json() {
         context.print_json(&report.results)?;
     } else {
         context.print(&summary(&report, &outputs, context.width()))?;
     }
-    Exit::of_code(report.exit_code)
+    match Exit::of_code(report.exit_code)? {
+        Exit::NonePublished => Err(nothing_published(loaded.settings.source.kind, &plan, &report)),
+        exit => Ok(exit),
+    }
+}
+
+fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
+    let source = match kind {
+        SourceKind::Embedded => "`speedfit import FILE` adds records to the embedded database",
+        SourceKind::File => "check `file.path`, and that whatever writes the file has finished",
+    };
+    let rows = &report.results.rows;
+    let hint = empty::hint(plan, source, rows.read, rows.used, &rows.refused);
+    let hint = hint.unwrap_or_else(|| match &report.results.run {
+        Some(run) => format!("`speedfit show {}` says why; the limits stand under `judge`", run.id),
+        None => "the limits stand under `judge` in the settings".to_owned(),
+    });
+    let failure = Failure::new(Exit::NonePublished, anyhow!(report.message.clone()));
+    Hinted::new(hint, failure).into()
+}
+
+/// A run that came to its end.
+pub(super) struct Ran {
+    plan: RunPlan,
+    /// What it found.
+    pub(super) report: RunReport,
+    /// Where it wrote its files.
+    pub(super) outputs: Outputs,
 }
 
 /// Runs the job of the settings once and writes its outputs.
@@ -64,27 +93,28 @@ pub(super) async fn run_once(
     loaded: &crate::config::Loaded,
     ask: Ask,
     context: &Context,
-) -> anyhow::Result<(RunReport, Outputs)> {
+) -> anyhow::Result<Ran> {
     let cancel = stop_token()?;
     let clock = bootstrap::clock();
     let plan = bootstrap::plan(loaded, ask, clock.now())?;
-    let world = bootstrap::world(&loaded.settings).await.map_err(world_failure)?;
+    let world = bootstrap::world(&loaded.settings, plan.dry_run).await.map_err(world_failure)?;
     let progress = Told::new(context.progress());
     let outcome = execute(&plan, &world, &progress, &cancel).await;
     progress.finish();
     let report = outcome.map_err(job_failure)?;
     let outputs = bootstrap::write_outputs(&loaded.settings, &report, clock.now());
     let outputs = outputs.map_err(|error| {
-        Hinted::new(format!("the run itself is over: {}", report.message), error)
+        let over = &report.message;
+        Hinted::new(format!("the run itself is over: {over}; check `output.dir`"), error)
     })?;
-    Ok((report, outputs))
+    Ok(Ran { plan, report, outputs })
 }
 
 /// What a run has to say to a person.
 pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>) -> String {
     let rows = &report.results.rows;
     let n_refused = rows.read - rows.used;
-    let mut text = show::groups_table(&report.set, width);
+    let mut text = groups::table(&report.set, width);
     text.push('\n');
     text.push_str(&format!(
         "rows      {} read, {} used, {} refused\n",
@@ -122,9 +152,9 @@ pub(super) fn job_failure(error: JobError) -> anyhow::Error {
 
 /// The exit of a world that cannot be opened.
 pub(super) fn world_failure(error: WorldError) -> anyhow::Error {
-    let exit = match &error {
-        WorldError::Source(_) => Exit::SourceUnavailable,
-        WorldError::Store(_) => Exit::StoreUnavailable,
-    };
-    Failure::new(exit, error).into()
+    // Their own words name the file; which half of the world it is, the exit code tells.
+    match error {
+        WorldError::Source(cause) => Failure::new(Exit::SourceUnavailable, cause).into(),
+        WorldError::Store(cause) => Failure::new(Exit::StoreUnavailable, cause).into(),
+    }
 }

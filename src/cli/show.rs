@@ -8,12 +8,10 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::numbers::{count, figure, percent};
+use super::groups;
+use super::numbers::count;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
-use super::table::{self, Align};
-use crate::domain::{
-    GroupRow, ParameterRow, ParameterSet, ParameterStatus, RefusalReason, RefusalRow, RunRow,
-};
+use crate::domain::{GroupRow, ParameterRow, ParameterSet, RefusalReason, RefusalRow, RunRow};
 
 /// Show one run: its end, its groups with their parameters, its refusals.
 #[derive(Debug, Args)]
@@ -56,7 +54,7 @@ fn text(run: &RunRow, set: &ParameterSet, refusals: &[RefusalRow], width: Option
     text.push_str(&refused_lines(&by_reason));
     if !set.groups.is_empty() {
         text.push('\n');
-        text.push_str(&groups_table(set, width));
+        text.push_str(&groups::table(set, width));
     }
     text
 }
@@ -103,65 +101,4 @@ pub(super) fn head(run: &RunRow) -> String {
 pub(super) fn refused_lines(refused: &BTreeMap<RefusalReason, u64>) -> String {
     let lines = refused.iter().map(|(why, n)| format!("          {:>9}  {why}\n", count(*n)));
     lines.collect()
-}
-
-/// A row per group: what an operator looks at.
-pub(super) fn groups_table(set: &ParameterSet, width: Option<u16>) -> String {
-    let mut parameters: BTreeMap<_, Vec<&ParameterRow>> = BTreeMap::new();
-    for row in &set.parameters {
-        parameters.entry(&row.key).or_default().push(row);
-    }
-    let names = shown_parameters(set);
-    let mut headers = vec!["group", "n"];
-    headers.extend(names.iter().map(|(_, header)| *header));
-    headers.extend(["MAE s", "<p90", "outcome", "message"]);
-    let rows: Vec<Vec<String>> = (set.groups.iter())
-        .map(|group| {
-            let own = parameters.get(&group.key).map_or(&[][..], Vec::as_slice);
-            let mut row = vec![group.key.to_string(), count(group.n_used)];
-            row.extend(names.iter().map(|(name, _)| {
-                own.iter().find(|p| p.name == *name).map_or_else(String::new, |p| told(p))
-            }));
-            row.push(group.mae_s.map_or_else(String::new, |mae| format!("{mae:.0}")));
-            row.push(group.share_under_p90.map_or_else(String::new, percent));
-            row.push(group.outcome.to_string());
-            row.push(group.message.clone());
-            row
-        })
-        .collect();
-    let mut alignments = vec![Align::Left];
-    alignments.resize(headers.len() - 2, Align::Right);
-    table::render(&headers, &rows, &alignments, width)
-}
-
-/// The parameters that occur, with the headers of their columns.
-fn shown_parameters(set: &ParameterSet) -> Vec<(&'static str, &'static str)> {
-    const HEADERS: [(&str, &str); 7] = [
-        ("intercept_min", "t0 min"),
-        ("acceleration_km_min2", "a km/min²"),
-        ("cruise_speed_kmh", "v km/h"),
-        ("power_coefficient", "k"),
-        ("power_exponent", "p"),
-        ("sqrt_coefficient_min", "k min/√km"),
-        ("sigma_log", "σ"),
-    ];
-    let occurs = |name: &str| set.parameters.iter().any(|p| p.name == name);
-    HEADERS.into_iter().filter(|(name, _)| occurs(name)).collect()
-}
-
-/// Value ± standard error; a value that the records do not tell stands in parentheses.
-fn told(parameter: &ParameterRow) -> String {
-    let value = figure(parameter.estimate);
-    match (parameter.status, parameter.std_error) {
-        (ParameterStatus::NotIdentified, _) => format!("({value})"),
-        (_, Some(error)) => {
-            let digits = decimals(&value);
-            format!("{value} ±{error:.digits$}")
-        }
-        (_, None) => value,
-    }
-}
-
-fn decimals(figure: &str) -> usize {
-    figure.split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }

@@ -1,7 +1,7 @@
 //! Tables for people: no borders, two blanks between columns, numbers to the right.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 /// Where the cells of a column stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +24,96 @@ pub fn render(
     alignments: &[Align],
     width: Option<u16>,
 ) -> String {
+    let mut table = built(headers, rows, alignments);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+/// Renders a table with every row on one line: the first column is cut to fit the terminal, and what
+/// was cut stands in full on the lines below its row, before the row's note.
+#[must_use]
+pub fn render_with_notes(
+    headers: &[&str],
+    rows: &[Vec<String>],
+    alignments: &[Align],
+    notes: &[&str],
+    width: u16,
+) -> String {
+    let mut table = built(headers, rows, alignments);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_truncation_indicator(CUT);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    for row in table.row_iter_mut() {
+        row.max_height(1);
+    }
+    let mut text = String::new();
+    // The header has neither name nor note.
+    let names = rows.iter().map(|row| row.first().map_or("", String::as_str));
+    let names = std::iter::once("").chain(names);
+    let notes = std::iter::once("").chain(notes.iter().copied());
+    for (line, (name, note)) in table.lines().zip(names.zip(notes)) {
+        text.push_str(line.trim_end());
+        text.push('\n');
+        let name = printable(name);
+        let in_full = if line.contains(&name) { None } else { Some(name) };
+        let note = Some(printable(note)).filter(|note| !note.is_empty());
+        for paragraph in in_full.into_iter().chain(note) {
+            text.push_str(&wrapped(&paragraph, usize::from(width)));
+        }
+    }
+    text
+}
+
+/// Columns of the terminal that [`render_with_notes`] leaves to the first column.
+#[must_use]
+pub fn room_for_first(headers: &[&str], rows: &[Vec<String>], width: u16) -> usize {
+    let column = |nth: usize| {
+        let cells =
+            rows.iter().filter_map(move |row| row.get(nth)).map(|cell| cell.chars().count());
+        cells.chain([headers[nth].chars().count()]).max().unwrap_or(0)
+    };
+    let rest: usize = (1..headers.len()).map(|nth| usize::from(GAP) + column(nth)).sum();
+    usize::from(width).saturating_sub(rest)
+}
+
+/// Where a name was cut.
+const CUT: &str = "…";
+/// Blanks before a note.
+const INDENT: &str = "    ";
+
+/// A note as indented lines, broken between words.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut n_chars = 0;
+    for word in text.split_whitespace() {
+        let n_word = word.chars().count();
+        if n_chars > 0 && n_chars + 1 + n_word <= width {
+            lines.push(' ');
+            n_chars += 1 + n_word;
+        } else {
+            lines.push_str(if n_chars > 0 { "\n" } else { "" });
+            lines.push_str(INDENT);
+            lines.push_str(word);
+            n_chars = INDENT.len() + n_word;
+            continue;
+        }
+        lines.push_str(word);
+    }
+    lines.push('\n');
+    lines
+}
+
+fn built(headers: &[&str], rows: &[Vec<String>], alignments: &[Align]) -> Table {
     let mut table = Table::new();
     // What stdout is, the caller knows; the table is not to look for itself.
     table.load_style(NOTHING).force_no_tty().set_header(headers);
     table.add_rows(rows.iter().map(|row| row.iter().map(|text| Cell::new(printable(text)))));
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
     let last = headers.len().saturating_sub(1);
     for (nth, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if nth == last { 0 } else { GAP }));
@@ -39,8 +121,7 @@ pub fn render(
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
+    table
 }
 
 /// Names come from the client's data: nothing in them may steer the terminal or break a row.

@@ -138,8 +138,8 @@ impl ConfigError {
                 Some("check that the secret is mounted and that this user may read it".to_owned())
             }
             Self::Defaults(_) => Some("this is a mistake in speedfit; please report it".to_owned()),
-            Self::Unreadable { .. }
-            | Self::Syntax { .. }
+            Self::Unreadable { .. } => Some("check the file's name and its permissions".to_owned()),
+            Self::Syntax { .. }
             | Self::Value { .. }
             | Self::Invalid { .. }
             | Self::NotUnicode { .. } => None,

@@ -38,7 +38,7 @@ pub struct Loaded {
     /// Where each key's value comes from; every key is there.
     pub origins: BTreeMap<String, Origin>,
     /// SHA-256, hexadecimal, of the settings that influence results: all but `log`, `output` and
-    /// `fit.workers`.
+    /// `fit.workers` and `embedded.max_size_mb`.
     pub hash: String,
     /// What is odd but no error, one sentence each.
     pub warnings: Vec<String>,
@@ -166,7 +166,9 @@ fn plain(error: &config::ConfigError) -> String {
 fn hash(settings: &Settings) -> Result<String, ConfigError> {
     let mut flat = settings.to_flat_json()?;
     flat.retain(|key, _| {
-        !key.starts_with("log.") && !key.starts_with("output.") && key != "fit.workers"
+        !key.starts_with("log.")
+            && !key.starts_with("output.")
+            && !["fit.workers", "embedded.max_size_mb"].contains(&key.as_str())
     });
     let text = serde_json::to_string(&flat).map_err(|e| ConfigError::Defaults(e.to_string()))?;
     Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())

@@ -84,6 +84,8 @@ section! {
     Embedded {
         /// The database's file.
         path: PathBuf,
+        /// Quota of that file, MB of 2^20 bytes; 0 leaves it to the disk.
+        max_size_mb: u32,
     }
 }
 

@@ -22,6 +22,8 @@ fn ensure(holds: bool, keys: &[&'static str], message: impl FnOnce() -> String) 
 
 /// Characters of a scope's name at the most: it is a column in the store.
 const MAX_SCOPE_CHARS: usize = 100;
+/// A terabyte: far above what the embedded database is for, within what it can count.
+const MAX_SIZE_MB: u32 = 1_000_000;
 /// A century: what lies before is a mistyped number.
 const MAX_WINDOW_DAYS: u32 = 36_500;
 /// Far more than any fit needs, far less than a hang.
@@ -48,6 +50,10 @@ fn names(settings: &Settings) -> Check {
         format!("`scope` must be a name of 1 to {MAX_SCOPE_CHARS} characters")
     })?;
     filled(!settings.embedded.path.as_os_str().is_empty(), "embedded.path")?;
+    let max_size_mb = settings.embedded.max_size_mb;
+    ensure(max_size_mb <= MAX_SIZE_MB, &["embedded.max_size_mb"], || {
+        format!("`embedded.max_size_mb` must be at most {MAX_SIZE_MB}, not {max_size_mb}")
+    })?;
     let has_file = !settings.file.path.as_os_str().is_empty();
     ensure(
         has_file || settings.source.kind != SourceKind::File,

@@ -197,11 +197,12 @@ fn message(group: &FittedGroup) -> String {
         Ok(report) => report,
         Err(why) => return why.clone(),
     };
-    if !report.message.is_empty() {
-        return report.message.clone();
-    }
     let reasons = report.estimates.iter().filter(|e| !e.reason.is_empty());
-    reasons.map(|e| format!("{}: {}", e.name, e.reason)).collect::<Vec<_>>().join("; ")
+    let parts = reasons.map(|e| format!("{}: {}", e.name, e.reason));
+    let own = Some(report.message.clone()).filter(|text| !text.is_empty());
+    // The report may have told the reasons itself.
+    let parts = parts.filter(|part| !report.message.contains(part.as_str()));
+    own.into_iter().chain(parts).collect::<Vec<_>>().join("; ")
 }
 
 fn parameter_rows(group: &FittedGroup) -> Vec<ParameterRow> {

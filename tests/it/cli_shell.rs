@@ -167,7 +167,10 @@ fn a_full_disk_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let outcome = outcome(program(&[], &["show-config"]).stdout(full).output().unwrap());
     assert_eq!(outcome.code, 1);
-    assert_eq!(outcome.stderr, "error: No space left on device (os error 28)\n");
+    assert_eq!(
+        outcome.stderr,
+        "error: cannot write to stdout\ncaused by: No space left on device (os error 28)\n"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One integration binary, a module per topic.
 
+mod bad_input;
 mod cli_shell;
 mod config;
 mod embedded;

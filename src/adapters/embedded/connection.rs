@@ -69,5 +69,5 @@ fn look_at(path: &Path, mode: Mode) -> Result<(), EmbeddedError> {
 }
 
 pub(super) fn open_error(path: &Path, source: rusqlite::Error) -> EmbeddedError {
-    EmbeddedError::Open { path: path.display().to_string(), source }
+    EmbeddedError::Open { path: path.display().to_string(), source: source.into() }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with the file, and what kind of failure it is to the job.
 
+use std::fmt;
 use std::io;
 
 use rusqlite::ErrorCode;
@@ -45,7 +46,7 @@ pub enum EmbeddedError {
         /// The file.
         path: String,
         /// Its reason.
-        source: rusqlite::Error,
+        source: SqliteError,
     },
     /// A database, but not of speedfit.
     #[error("`{path}` is a database of another program")]
@@ -104,7 +105,7 @@ pub enum EmbeddedError {
 pub enum StatementError {
     /// SQLite's own error.
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(SqliteError),
     /// No such run.
     #[error("there is no run {0}")]
     NoSuchRun(RunId),
@@ -144,6 +145,30 @@ pub enum StatementError {
     Cancelled,
 }
 
+impl From<rusqlite::Error> for StatementError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+/// SQLite's own error, told once: the code that the library gives as its cause says the same.
+#[derive(Debug)]
+pub struct SqliteError(rusqlite::Error);
+
+impl From<rusqlite::Error> for SqliteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SqliteError {}
+
 impl EmbeddedError {
     pub(super) fn ledger(doing: String, path: &str, source: StatementError) -> Self {
         Self::Ledger { doing, path: path.to_owned(), source }
@@ -154,11 +179,11 @@ impl EmbeddedError {
             Self::FileMissing { .. } | Self::FolderMissing { .. } => FailureKind::Missing,
             Self::IsFolder { .. } | Self::NotOurs { .. } => FailureKind::Malformed,
             Self::File { source, .. } | Self::Lock { source, .. } => kind_of_io(source),
-            Self::Open { source, .. } => kind_of_sqlite(source),
+            Self::Open { source, .. } => kind_of_sqlite(&source.0),
             Self::Outdated { .. } => FailureKind::SchemaOutdated,
             Self::Foreign { .. } => FailureKind::SchemaForeign,
             Self::Ledger { source, .. } => match source {
-                StatementError::Sqlite(error) => kind_of_sqlite(error),
+                StatementError::Sqlite(error) => kind_of_sqlite(&error.0),
                 StatementError::Migration(_) => FailureKind::SchemaForeign,
                 StatementError::Cancelled => FailureKind::Cancelled,
                 StatementError::NoSuchRun(_)
@@ -174,7 +199,7 @@ impl EmbeddedError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::FileMissing { .. } => {
-                Some("check `embedded.path`; `speedfit migrate` makes an empty database")
+                Some("`speedfit import FILE` makes it; `embedded.path` in the settings names it")
             }
             Self::FolderMissing { .. } => Some("make the folder, or check `embedded.path`"),
             Self::IsFolder { .. } => Some("name a file in it: `embedded.path`"),
@@ -197,7 +222,9 @@ fn hint_for(kind: FailureKind) -> Option<&'static str> {
         }
         FailureKind::Busy => Some("another program is writing to the file: try again in a moment"),
         FailureKind::Unreachable => Some("check the disk that holds the file"),
-        FailureKind::Full => Some("free some room on the disk, or raise the quota, and run again"),
+        FailureKind::Full => {
+            Some("free some room on the disk, or raise `embedded.max_size_mb`, and run again")
+        }
         _ => None,
     }
 }

@@ -54,6 +54,17 @@ pub enum ImportOutcome {
     },
 }
 
+/// Which side of an import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The records could not be read.
+    #[error("cannot read what is to be imported")]
+    Source(#[source] PortError),
+    /// They could not be written.
+    #[error("cannot write what is to be imported")]
+    Store(#[source] PortError),
+}
+
 impl Embedded {
     /// Adds every record that `source` delivers, in its order, dirty rows included, in constant
     /// memory. All of them become visible at once; a source that fails, or `cancel`, leaves the
@@ -62,27 +73,30 @@ impl Embedded {
     /// SQLite has no NaN: it is kept as infinity, which a run refuses for the same reason.
     ///
     /// # Errors
-    /// The source's own, or that of the write: `Full`, `Busy`, `Denied`.
+    /// [`ImportError::Source`] with the source's own, or [`ImportError::Store`] with that of the write:
+    /// `Full`, `Busy`, `Denied`.
     pub async fn import(
         &self,
         file: &ImportFile,
         source: &dyn RecordSource,
         now: Timestamp,
         cancel: &CancellationToken,
-    ) -> PortResult<ImportOutcome> {
+    ) -> Result<ImportOutcome, ImportError> {
         let (batches, inlet) = mpsc::channel(CHANNEL_BATCHES);
         let (complete, completed) = oneshot::channel();
         let reading = async {
             source.read(&ReadQuery::default(), batches, cancel).await?;
             // Without this word, whatever happens to this side, nothing is kept.
             let _ = complete.send(());
-            Ok(())
+            Ok::<(), PortError>(())
         };
         let writing = self.write_import(file.clone(), now, Inlet { batches: inlet, completed });
         match tokio::join!(reading, writing) {
-            (_, Err(error)) => Err(error),
+            (_, Err(error)) => Err(ImportError::Store(error)),
             (_, Ok(Some(outcome))) => Ok(outcome),
-            (read, Ok(None)) => Err(read.err().unwrap_or_else(PortError::cancelled)),
+            (read, Ok(None)) => {
+                Err(ImportError::Source(read.err().unwrap_or_else(PortError::cancelled)))
+            }
         }
     }
 

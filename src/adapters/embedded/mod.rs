@@ -26,8 +26,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::ports::{PortError, PortResult};
 
-pub use error::{EmbeddedError, StatementError};
-pub use import::{ImportFile, ImportOutcome, ImportSummary};
+pub use error::{EmbeddedError, SqliteError, StatementError};
+pub use import::{ImportError, ImportFile, ImportOutcome, ImportSummary};
 
 /// What the file must be when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,13 @@ pub enum Mode {
 pub struct Options {
     /// How long a write waits for another process's before it gives up as busy.
     pub busy_timeout: Duration,
-    /// Quota: pages of 4 KiB that the file may grow to; `None` leaves it to the disk.
+    /// Quota: pages of [`PAGE_BYTES`](Self::PAGE_BYTES) that the file may grow to; `None` leaves it to the disk.
     pub max_pages: Option<u32>,
+}
+
+impl Options {
+    /// Size of a page of the file.
+    pub const PAGE_BYTES: u32 = 4096;
 }
 
 impl Default for Options {

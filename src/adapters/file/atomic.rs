@@ -19,10 +19,24 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), FileError> {
+    check_folder(path)?;
+    replace(path, write).map_err(|source| FileError::Write { path: path.to_owned(), source })
+}
+
+/// Whether a file of that name may be there, and its folder is.
+///
+/// # Errors
+/// [`FileError::NotAFile`], [`FileError::Write`].
+pub fn check_folder(path: &Path) -> Result<(), FileError> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path.file_name().is_none() {
         return Err(FileError::NotAFile { path: path.to_owned() });
     }
-    replace(path, write).map_err(|source| FileError::Write { path: path.to_owned(), source })
+    let write = |source| FileError::Write { path: path.to_owned(), source };
+    match fs::metadata(folder_of(path)) {
+        Ok(folder) if folder.is_dir() => Ok(()),
+        Ok(_) => Err(write(io::ErrorKind::NotADirectory.into())),
+        Err(source) => Err(write(source)),
+    }
 }
 
 fn replace(

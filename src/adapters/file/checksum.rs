@@ -13,8 +13,11 @@ use super::error::FileError;
 /// Reads the file as a stream; blocks.
 ///
 /// # Errors
-/// [`FileError::Open`] and [`FileError::Read`].
+/// [`FileError::IsFolder`], [`FileError::Open`] and [`FileError::Read`].
 pub fn sha256_of(path: &Path) -> Result<String, FileError> {
+    if path.is_dir() {
+        return Err(FileError::IsFolder { path: path.to_owned() });
+    }
     let mut file =
         File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
     let mut hasher = Sha256::new();

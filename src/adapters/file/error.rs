@@ -18,6 +18,12 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+    /// What is there under that name is a folder.
+    #[error("`{}` is a folder, not a file", path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// It broke off while it was read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -152,7 +158,8 @@ impl FileError {
             Self::Open { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
                 kind_of_io(source)
             }
-            Self::Gzip { .. }
+            Self::IsFolder { .. }
+            | Self::Gzip { .. }
             | Self::UnknownFormat { .. }
             | Self::GzippedParquet { .. }
             | Self::Empty { .. }
@@ -177,14 +184,24 @@ impl FileError {
                 return Some(guess.clone().unwrap_or_else(|| general.to_owned()));
             }
             Self::UnknownFormat { known, .. } => {
-                return Some(format!("let the name end in {known}, or name the format"));
+                return Some(format!("let the name end in {known}{}", or_name_the_format(known)));
             }
             Self::NotCsv { remedy, .. } => remedy,
             Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path; a relative one starts at the working directory"
             }
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "make the folder first"
+            Self::Open { source, .. } | Self::Read { source, .. }
+                if kind_of_io(source) == FailureKind::Denied =>
+            {
+                "check that this user may read the file and enter its folders"
+            }
+            Self::Write { source, .. } => return hint_for_write(source).map(str::to_owned),
+            Self::IsFolder { .. } => "name a file in it",
+            Self::Parquet { .. } | Self::ParquetBreakdown { .. } => {
+                "copy the file again; if it is CSV, let its name end in `.csv`"
+            }
+            Self::ColumnType { .. } => {
+                "write the column in that type, or name another one: `columns`"
             }
             Self::Gzip { .. } => "copy the file again; `gzip -t` tells whether it is whole",
             Self::GzippedParquet { .. } => "leave off `.gz`: Parquet is compressed already",
@@ -211,9 +228,34 @@ impl From<FileError> for PortError {
     }
 }
 
+fn hint_for_write(source: &io::Error) -> Option<&'static str> {
+    match kind_of_io(source) {
+        FailureKind::Missing => Some("make the folder first"),
+        FailureKind::Denied => Some("check that this user may write to the folder"),
+        FailureKind::Full => {
+            Some("free some room on the disk; an older file of that name is whole")
+        }
+        _ => None,
+    }
+}
+
+/// Only the format of record files may be named: that of tables is always told by their names.
+fn or_name_the_format(known: &str) -> &'static str {
+    if known.contains("json") { "" } else { ", or name the format: `--set file.format=csv`" }
+}
+
+/// What the system said, also where the CSV library has wrapped it in an error of no kind.
+fn system_kind(error: &io::Error) -> io::ErrorKind {
+    let wrapped = error.get_ref().and_then(|inner| inner.downcast_ref::<csv::Error>());
+    match wrapped.map(csv::Error::kind) {
+        Some(csv::ErrorKind::Io(said)) => said.kind(),
+        _ => error.kind(),
+    }
+}
+
 fn kind_of_io(error: &io::Error) -> FailureKind {
     use io::ErrorKind as E;
-    match error.kind() {
+    match system_kind(error) {
         E::NotFound | E::NotADirectory => FailureKind::Missing,
         E::PermissionDenied | E::ReadOnlyFilesystem => FailureKind::Denied,
         E::StorageFull | E::QuotaExceeded | E::FileTooLarge => FailureKind::Full,

@@ -2,10 +2,20 @@
 
 use std::path::Path;
 
+use super::atomic::check_folder;
 use super::error::FileError;
 use super::format::table_format;
 use super::table::{Column, Table, write_tables};
 use crate::domain::{GroupKey, GroupRow, ParameterRow, ParameterSet};
+
+/// Tells, before any work is done, what would keep a table from being written there.
+///
+/// # Errors
+/// [`FileError`] where the name tells no format, names a folder, or its folder is not there.
+pub fn check_table_path(path: &Path) -> Result<(), FileError> {
+    table_format(path)?;
+    check_folder(path)
+}
 
 /// Writes the parameter rows of a set as CSV, JSON or Parquet, as the file's name says. Blocks.
 ///

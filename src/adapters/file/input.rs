@@ -12,7 +12,7 @@ use super::format::is_gzip_name;
 /// Bytes read from the disk at a time.
 const BUFFER_BYTES: usize = 1 << 16;
 /// Enough of the beginning to tell other kinds of file.
-const PREFIX_BYTES: usize = 4;
+const PREFIX_BYTES: usize = 512;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A file's bytes, unpacked.
@@ -54,8 +54,13 @@ pub(super) fn checked_text(
             return Ok(Ok(Box::new(stream)));
         }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("UTF-16", "save it as UTF-8"),
-        b"PAR1" => ("Parquet", "let its name end in `.parquet`, or name the format"),
-        b"PK\x03\x04" => ("a spreadsheet or a zip file", "save the sheet as CSV, or unpack it"),
+        [b'P', b'A', b'R', b'1', ..] => {
+            ("Parquet", "let its name end in `.parquet`, or name the format")
+        }
+        [b'P', b'K', 3, 4, ..] => {
+            ("a spreadsheet or a zip file", "save the sheet as CSV, or unpack it")
+        }
+        bytes if bytes.contains(&0) => ("a binary file", "name a file with text"),
         _ => return Ok(Ok(Box::new(stream))),
     };
     Ok(Err(FileError::NotCsv { path: path.to_owned(), looks_like, remedy }))

@@ -23,10 +23,10 @@ mod source;
 mod table;
 mod values;
 
-pub use atomic::write_atomically;
+pub use atomic::{check_folder, write_atomically};
 pub use checksum::sha256_of;
 pub use error::FileError;
-pub use export::{write_groups, write_parameters};
+pub use export::{check_table_path, write_groups, write_parameters};
 pub use format::Format;
 pub use options::{ColumnMap, DistanceUnit, Field, FileOptions, TimeUnit};
 pub use reader::RecordReader;

@@ -29,6 +29,9 @@ impl RecordReader {
     /// # Errors
     /// [`FileError`] where it cannot be opened, is not of its format or lacks columns.
     pub fn open(options: &FileOptions) -> Result<Self, FileError> {
+        if options.path.is_dir() {
+            return Err(FileError::IsFolder { path: options.path.clone() });
+        }
         let reader = match record_format(&options.path, options.format)? {
             Format::Csv => Reader::Csv(Box::new(CsvReader::open(options)?)),
             Format::Parquet => Reader::Parquet(Box::new(ParquetReader::open(options)?)),

@@ -35,7 +35,7 @@ impl FileSource {
 #[async_trait]
 impl RecordSource for FileSource {
     fn describe(&self) -> String {
-        self.options.path.display().to_string()
+        format!("the file `{}`", self.options.path.display())
     }
 
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {

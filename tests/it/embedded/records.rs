@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use speedfit::adapters::embedded::{Embedded, ImportFile, ImportOutcome, ImportSummary, Options};
+use speedfit::adapters::embedded::{
+    Embedded, ImportError, ImportFile, ImportOutcome, ImportSummary, Options,
+};
 use speedfit::adapters::memory::{Hold, MemorySource};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{Limits, RecordBatch, RefusalReason, Selection, Window};
@@ -22,7 +24,7 @@ async fn import(
     database: &Embedded,
     name: &str,
     source: &dyn RecordSource,
-) -> PortResult<ImportOutcome> {
+) -> Result<ImportOutcome, ImportError> {
     let now = at("2026-02-01T00:00:00Z");
     database.import(&file(name), source, now, &CancellationToken::new()).await
 }
@@ -194,7 +196,7 @@ async fn an_import_that_breaks_off_leaves_nothing() {
         let source =
             MemorySource::of_rows(rows(), 3).failing_after(n_batches, FailureKind::Malformed);
         let error = import(&database, "x.csv", &source).await.unwrap_err();
-        assert_eq!(error.kind, FailureKind::Malformed);
+        assert!(matches!(error, ImportError::Source(e) if e.kind == FailureKind::Malformed));
         assert_empty(&desk);
     }
 
@@ -206,7 +208,8 @@ async fn an_import_that_breaks_off_leaves_nothing() {
             hold.reached().await;
             cancel.cancel();
         });
-    assert_eq!(outcome.unwrap_err().kind, FailureKind::Cancelled);
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, ImportError::Source(e) if e.kind == FailureKind::Cancelled));
     assert_empty(&desk);
 
     let shared = database.clone();
@@ -226,7 +229,7 @@ async fn an_import_without_room_leaves_nothing() {
     let many = rows().into_iter().cycle().take(100_000);
     let source = MemorySource::of_rows(many, RecordBatch::MAX_ROWS);
     let error = import(&database, "x.csv", &source).await.unwrap_err();
-    assert_eq!(error.kind, FailureKind::Full);
+    assert!(matches!(error, ImportError::Store(e) if e.kind == FailureKind::Full));
     assert_empty(&desk);
 }
 

@@ -1,0 +1,63 @@
+//! Why nothing came of the records, and what to type about it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{RefusalReason, Window};
+use crate::job::RunPlan;
+
+/// What to do where no record was read, or where all were refused; nothing where neither is so.
+/// `source` says what to do about a source that holds nothing at all.
+pub(super) fn hint(
+    plan: &RunPlan,
+    source: &'static str,
+    n_read: u64,
+    n_used: u64,
+    refused: &BTreeMap<RefusalReason, u64>,
+) -> Option<String> {
+    if n_read == 0 {
+        return Some(where_to_look(plan, source));
+    }
+    if n_used > 0 {
+        return None;
+    }
+    // Of equals the first check.
+    let most = refused.iter().rev().max_by_key(|(_, count)| **count);
+    most.map(|(reason, _)| remedy(*reason).to_owned())
+}
+
+fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
+    let mut places = Vec::new();
+    if !plan.selection.is_all() {
+        places.push("check the names given to `--select` (`*` stands for any text)");
+    }
+    if plan.request.window != Window::default() {
+        places.push("widen the window: `--from`, `--to`, `window.days`");
+    }
+    if places.is_empty() {
+        places.push(source);
+    }
+    places.join("; ")
+}
+
+/// What the operator can do about rows that were refused for that reason.
+fn remedy(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::Unreadable => {
+            "`--json` shows examples under `refusals`; check `columns` and `file.delimiter`"
+        }
+        RefusalReason::NullField | RefusalReason::NonFinite | RefusalReason::WeightNotPositive => {
+            "`--json` shows examples under `refusals`; check the names under `columns`"
+        }
+        RefusalReason::TimeNotPositive
+        | RefusalReason::TimeTooShort
+        | RefusalReason::TimeTooLong
+        | RefusalReason::DistanceTooShort
+        | RefusalReason::DistanceTooLong
+        | RefusalReason::SpeedImplausible => {
+            "check `columns.distance_unit`, `columns.time_unit` and the bounds under `accept`"
+        }
+        RefusalReason::OutsideWindow => "widen the window: `--from`, `--to`, `window.days`",
+        RefusalReason::UnknownRegion => "check `accept.known_regions` and `columns.region`",
+        RefusalReason::RepeatedId => "check `accept.repeated_ids` and `columns.incident_id`",
+    }
+}
