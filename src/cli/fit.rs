@@ -21,7 +21,7 @@ use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
 use crate::domain::{ParameterSet, Selection, Trigger};
-use crate::job::execute::{millis, results};
+use crate::job::outcome::{millis, results};
 use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
 /// Fit every region of a CSV or Parquet file.

@@ -1,6 +1,6 @@
 //! How a run can fail as a whole.
 
-use crate::domain::RunId;
+use crate::domain::{RunId, RunStatus};
 use crate::ports::PortError;
 
 /// A failure of a run, never of a single group.
@@ -48,4 +48,40 @@ pub enum JobError {
     /// The stop signal.
     #[error("stopped; nothing was published")]
     Cancelled,
+}
+
+/// Exit code of a run that ended by an error of its source.
+pub const EXIT_SOURCE: u8 = 4;
+/// Exit code of a run that ended by an error of its store.
+pub const EXIT_STORE: u8 = 5;
+/// Exit code of a run that published some groups only.
+pub const EXIT_PARTIAL: u8 = 6;
+/// Exit code of a run that published nothing.
+pub const EXIT_NOTHING_PUBLISHED: u8 = 7;
+/// Exit code of a run that was refused the lock.
+pub const EXIT_REFUSED: u8 = 8;
+/// Exit code of a run that was stopped.
+pub const EXIT_STOPPED: u8 = 130;
+
+impl JobError {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Source { .. } => EXIT_SOURCE,
+            Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
+            Self::ScopeBusy { .. } => EXIT_REFUSED,
+            Self::Cancelled => EXIT_STOPPED,
+        }
+    }
+
+    /// The status of the run that it ended.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        match self {
+            Self::Source { .. } | Self::Store { .. } | Self::LockLost { .. } => RunStatus::Failed,
+            Self::ScopeBusy { .. } => RunStatus::Refused,
+            Self::Cancelled => RunStatus::Cancelled,
+        }
+    }
 }

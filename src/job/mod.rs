@@ -9,11 +9,14 @@ pub mod events;
 pub mod execute;
 pub mod fitting;
 pub mod judge;
+mod ledger;
+pub mod outcome;
 pub mod plan;
 
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
-pub use execute::{RunReport, World, execute};
+pub use execute::{World, execute};
 pub use fitting::{FittedGroup, FittedSource, fit_source};
 pub use judge::JudgeRules;
+pub use outcome::RunReport;
 pub use plan::{RepeatedIds, RunPlan};

@@ -1,0 +1,131 @@
+//! The run's dealings with the store: its rows in the ledger, and the one publishing transaction.
+
+use tracing::warn;
+
+use super::error::JobError;
+use super::execute::World;
+use super::outcome::RunReport;
+use super::plan::RunPlan;
+use crate::domain::{ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRow, RunStatus};
+use crate::ports::{Clock, Conclusion, PortError, Store};
+
+/// The run's dealings with the store, with errors that name them.
+pub(super) struct Ledger<'a> {
+    store: &'a dyn Store,
+    clock: &'a dyn Clock,
+}
+
+impl<'a> Ledger<'a> {
+    /// The ledger of this world.
+    pub(super) fn new(world: &'a World) -> Self {
+        Self { store: &*world.store, clock: &*world.clock }
+    }
+
+    /// The scope's current set.
+    pub(super) async fn current(&self, scope: &str) -> Result<Option<ParameterSet>, JobError> {
+        let current = self.store.current(scope).await;
+        current.map_err(|cause| self.error("read the current set", cause))
+    }
+
+    /// An error of the store, with what was asked of it.
+    pub(super) fn error(&self, operation: &'static str, cause: PortError) -> JobError {
+        JobError::Store { operation, store_name: self.store.describe(), cause }
+    }
+
+    /// Marks dead runs, and this one as running.
+    pub(super) async fn begin(&self, scope: &str, run_id: RunId) -> Result<(), JobError> {
+        let now = self.clock.now();
+        let dead = self.store.abandon_dead(scope, now).await;
+        for dead_id in dead.map_err(|cause| self.error("mark dead runs", cause))? {
+            warn!(run = dead_id.0, "run died without a word, marked abandoned");
+        }
+        let started = self.store.start(run_id, now).await;
+        started.map_err(|cause| self.error("start the run", cause))
+    }
+
+    /// The one publishing transaction.
+    pub(super) async fn conclude(
+        &self,
+        run_id: RunId,
+        plan: &RunPlan,
+        report: &RunReport,
+    ) -> Result<(), JobError> {
+        let finished_at = self.clock.now();
+        let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        let publication = publishes.then(|| Publication {
+            scope: plan.request.scope.clone(),
+            run_id,
+            published_at: finished_at,
+            published_by: plan.request.requested_by.clone(),
+            reason: "run".to_owned(),
+        });
+        let conclusion = Conclusion {
+            run_id,
+            status: report.status,
+            finished_at,
+            counts: counts(report),
+            exit_code: report.exit_code,
+            message: report.message.clone(),
+            set: report.set.clone(),
+            refusals: report.results.refusals.clone(),
+            publication,
+        };
+        let Err(cause) = self.store.conclude(&conclusion).await else { return Ok(()) };
+        // The reply may be lost although the work was done: the ledger knows.
+        match self.store.run(run_id).await {
+            Ok(Some(row)) if row.status == report.status => {
+                warn!("the set was written although the store answered: {cause}");
+                Ok(())
+            }
+            _ => Err(self.error("publish the parameter set", cause)),
+        }
+    }
+
+    /// The run as the ledger tells it now; missing where the store no longer answers, which is no
+    /// reason to call a published run failed.
+    pub(super) async fn row(&self, run_id: RunId) -> Option<RunRow> {
+        self.store.run(run_id).await.unwrap_or_else(|why| {
+            warn!("the ledger could not be read back: {why}");
+            None
+        })
+    }
+
+    /// Tells the ledger of a run that ended by an error, and hands the error on. Where even that
+    /// fails, the next run finds it dead; the error of the run itself is the one to report.
+    pub(super) async fn told(&self, run_id: RunId, failure: JobError) -> JobError {
+        let conclusion = Conclusion {
+            run_id,
+            status: failure.status(),
+            finished_at: self.clock.now(),
+            counts: RunCounts::default(),
+            exit_code: failure.exit_code(),
+            message: with_cause(&failure),
+            set: ParameterSet::default(),
+            refusals: Vec::<RefusalRow>::new(),
+            publication: None,
+        };
+        if let Err(why) = self.store.conclude(&conclusion).await {
+            warn!("the ledger could not be told: {why}");
+        }
+        failure
+    }
+}
+
+/// The error with the first of its causes, in one line.
+fn with_cause(failure: &JobError) -> String {
+    match std::error::Error::source(failure) {
+        Some(cause) => format!("{failure}: {cause}"),
+        None => failure.to_string(),
+    }
+}
+
+fn counts(report: &RunReport) -> RunCounts {
+    let rows = &report.results.rows;
+    RunCounts {
+        rows_read: rows.read,
+        rows_used: rows.used,
+        rows_refused: rows.read - rows.used,
+        ..RunCounts::default()
+    }
+    .with_groups(&report.set.groups)
+}
