@@ -55,8 +55,9 @@ pub(super) fn table(set: &ParameterSet, width: Option<u16>) -> String {
     let fits = |(headers, rows): &(Vec<&str>, Vec<Vec<String>>)| {
         table::room_for_first(headers, rows, width) >= room
     };
-    let shown = DETAILS.into_iter().map(cells);
-    let (headers, rows) = shown.clone().find(fits).or_else(|| shown.last()).unwrap_or_default();
+    let mut shown = DETAILS.into_iter().map(cells);
+    let least = DETAILS[DETAILS.len() - 1];
+    let (headers, rows) = shown.find(fits).unwrap_or_else(|| cells(least));
     let notes: Vec<&str> = set.groups.iter().map(|group| group.message.as_str()).collect();
     table::render_with_notes(&headers, &rows, &alignments(headers.len(), 1), &notes, width)
 }
@@ -201,14 +202,30 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_shows_everything() {
-        insta::assert_snapshot!(table(&set(), Some(120)), @"");
+        insta::assert_snapshot!(table(&set(), Some(120)), @r"
+        group                                n        t0 min       a km/min²      v km/h               σ  MAE s    <p90  outcome
+        A                               12 034  1.139 ±0.500  0.3888 ±0.5000  114.3 ±0.5  0.3173 ±0.5000     61  90.0 %  fitted
+        Nørrebro                        12 034  1.139 ±0.500  0.3888 ±0.5000     (114.3)  0.3173 ±0.5000     61  90.0 %  fitted
+            cruise_speed_kmh: no trip is long enough to reach cruise speed (longest 9.3289 km); the value is the speed reached
+            there
+        Llanfairpwllgwyngyllgogerychw…  12 034  1.139 ±0.500  0.3888 ±0.5000  114.3 ±0.5  0.3173 ±0.5000     61  90.0 %  fitted
+            Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch
+        ");
     }
 
     #[test]
     fn a_terminal_of_80_columns_leaves_out_what_matters_less() {
         let shown = table(&set(), Some(80));
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r"
+        group                     n  t0 min  a km/min²   v km/h       σ    <p90  outcome
+        A                    12 034   1.139     0.3888    114.3  0.3173  90.0 %  fitted
+        Nørrebro             12 034   1.139     0.3888  (114.3)  0.3173  90.0 %  fitted
+            cruise_speed_kmh: no trip is long enough to reach cruise speed (longest
+            9.3289 km); the value is the speed reached there
+        Llanfairpwllgwyngy…  12 034   1.139     0.3888    114.3  0.3173  90.0 %  fitted
+            Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch
+        ");
     }
 
     #[test]

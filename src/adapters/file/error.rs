@@ -1,6 +1,5 @@
 //! What can go wrong with a file, which kind of failure that is, and what to do about it.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -245,18 +244,13 @@ fn or_name_the_format(known: &str) -> &'static str {
     if known.contains("json") { "" } else { ", or name the format: `--set file.format=csv`" }
 }
 
-/// What the system said, also where a library has wrapped it in an error of no kind.
+/// What the system said, also where the CSV library has wrapped it in an error of no kind.
 fn system_kind(error: &io::Error) -> io::ErrorKind {
-    let mut link: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = link {
-        match cause.downcast_ref::<io::Error>() {
-            Some(io) if io.kind() != io::ErrorKind::Other => return io.kind(),
-            // The cause of such an error is that of what it holds, which would be left out.
-            Some(io) => link = io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-            None => link = cause.source(),
-        }
+    let wrapped = error.get_ref().and_then(|inner| inner.downcast_ref::<csv::Error>());
+    match wrapped.map(csv::Error::kind) {
+        Some(csv::ErrorKind::Io(said)) => said.kind(),
+        _ => error.kind(),
     }
-    error.kind()
 }
 
 fn kind_of_io(error: &io::Error) -> FailureKind {

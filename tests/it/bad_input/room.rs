@@ -46,6 +46,7 @@ fn a_full_database_loses_nothing() {
 /// Runs a script in a namespace of its own with a file system of 64 KB at `full`, where the system
 /// allows that.
 #[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_a_small_disk(desk: &Desk, script: &str) -> Option<super::Said> {
     use std::process::Command;
 
