@@ -236,7 +236,10 @@ fn a_named_settings_file_must_be_there() {
     );
     let mut layers = Layers::new(&[]);
     layers.sources.file = Some("no-such.toml".into());
-    check(&layers, "cannot read the settings file `no-such.toml`");
+    check(
+        &layers,
+        "cannot read the settings file `no-such.toml`\nhint: check the file's name and its permissions",
+    );
 }
 
 #[test]

@@ -235,8 +235,7 @@ fn names_that_tell_no_format_are_refused() {
     check(
         "p.txt",
         "cannot tell the format of `p.txt` from its name; \
-         let the name end in `.csv`, `.json`, `.csv.gz`, `.json.gz` or `.parquet`, \
-         or name the format",
+         let the name end in `.csv`, `.json`, `.csv.gz`, `.json.gz` or `.parquet`",
     );
     check(
         "p.parquet.gz",
