@@ -2,7 +2,7 @@
 
 use super::least_squares::BLOCK_ROWS;
 use super::models::{LN_LIMIT, Model};
-use super::observations::Observations;
+use super::observations::{Observations, Sample};
 use super::report::Metrics;
 
 /// 90th percentile of the standard normal distribution.
@@ -21,20 +21,21 @@ pub(super) fn metrics(
         return None;
     }
     let total = observations.weight_sum();
-    let mut errors = ln_ratios(model, parameters, observations);
+    // Errors are told to three digits: f32 holds them, and a large group has many.
+    let mut errors: Vec<f32> = Vec::with_capacity(observations.len());
     let (mut mae_s, mut under) = (0.0, 0.0);
-    for (error, sample) in errors.iter_mut().zip(observations.samples()) {
+    for_each_ln_ratio(model, parameters, observations, |ln_ratio, sample| {
         let weight = f64::from(sample.weight);
-        let ln_p90 = *error + NORMAL_P90 * sigma_log;
-        under += if ln_p90 >= 0.0 { weight } else { 0.0 };
-        *error = (error.clamp(-LN_LIMIT, LN_LIMIT).exp() - 1.0).abs();
-        mae_s += weight * (*error * f64::from(sample.travel_time_s) / total).min(f64::MAX / 1e40);
-    }
+        under += if ln_ratio + NORMAL_P90 * sigma_log >= 0.0 { weight } else { 0.0 };
+        let error = (ln_ratio.clamp(-LN_LIMIT, LN_LIMIT).exp() - 1.0).abs();
+        mae_s += weight * (error * f64::from(sample.travel_time_s) / total).min(f64::MAX / 1e40);
+        errors.push(error.min(f64::from(f32::MAX)) as f32);
+    });
     let median_ape = if observations.sqrt_weight().is_empty() {
         median(&mut errors)
     } else {
         let weights = observations.samples().iter().map(|s| f64::from(s.weight));
-        weighted_median(errors.into_iter().zip(weights).collect(), total)
+        weighted_median(errors.into_iter().map(f64::from).zip(weights).collect(), total)
     };
     Some(Metrics {
         ssr_log,
@@ -45,34 +46,39 @@ pub(super) fn metrics(
     })
 }
 
-/// ln of predicted over observed time, per record.
-fn ln_ratios(model: &dyn Model, parameters: &[f64], observations: &Observations) -> Vec<f64> {
-    let n = observations.len();
-    let mut out = vec![0.0; n];
-    let mut gradient = vec![0.0; parameters.len() * BLOCK_ROWS.min(n)];
-    for (block, chunk) in out.chunks_mut(BLOCK_ROWS).enumerate() {
-        let (first, rows) = (block * BLOCK_ROWS, chunk.len());
+/// Hands on ln of predicted over observed time, per record, in order.
+fn for_each_ln_ratio(
+    model: &dyn Model,
+    parameters: &[f64],
+    observations: &Observations,
+    mut take: impl FnMut(f64, &Sample),
+) {
+    let mut ln_time = [0.0; BLOCK_ROWS];
+    let mut gradient = vec![0.0; parameters.len() * BLOCK_ROWS];
+    for (block, samples) in observations.samples().chunks(BLOCK_ROWS).enumerate() {
+        let (first, rows) = (block * BLOCK_ROWS, samples.len());
         let distances = observations.distances().slice(first, rows);
-        model.evaluate(parameters, distances, chunk, &mut gradient[..parameters.len() * rows]);
-        for (ln_time, observed) in chunk.iter_mut().zip(&observations.ln_time()[first..]) {
-            *ln_time -= observed;
+        let gradient = &mut gradient[..parameters.len() * rows];
+        model.evaluate(parameters, distances, &mut ln_time[..rows], gradient);
+        let observed = &observations.ln_time()[first..];
+        for ((predicted, observed), sample) in ln_time.iter().zip(observed).zip(samples) {
+            take(predicted - observed, sample);
         }
     }
-    out
 }
 
 /// The middle value, or the mean of the two; zero of none.
-fn median(values: &mut [f64]) -> f64 {
+fn median(values: &mut [f32]) -> f64 {
     let n = values.len();
     if n == 0 {
         return 0.0;
     }
-    let (below, &mut upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    let (below, &mut upper, _) = values.select_nth_unstable_by(n / 2, f32::total_cmp);
     if n % 2 == 1 {
-        return upper;
+        return f64::from(upper);
     }
-    let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
-    0.5 * (lower + upper)
+    let lower = below.iter().copied().max_by(f32::total_cmp).unwrap_or(upper);
+    0.5 * (f64::from(lower) + f64::from(upper))
 }
 
 /// The median of records that stand for `weight` like ones each.
@@ -109,7 +115,7 @@ mod tests {
         check(&[(1.0, 2.0), (4.0, 2.0)], 2.5);
         check(&[(1.0, 0.25), (2.0, 0.25), (4.0, 1.0)], 4.0);
         for values in [vec![3.0], vec![3.0, 1.0], vec![3.0, 1.0, 2.0], vec![4.0, 1.0, 3.0, 3.5]] {
-            let weighted: Vec<(f64, f64)> = values.iter().map(|v| (*v, 1.0)).collect();
+            let weighted: Vec<(f64, f64)> = values.iter().map(|v| (f64::from(*v), 1.0)).collect();
             check(&weighted, median(&mut values.clone()));
         }
     }

@@ -24,11 +24,10 @@ impl Sample {
 }
 
 /// Samples in canonical order, so that a fit does not depend on the order in which they came, with
-/// the columns that every evaluation needs: 24 bytes a record more, 32 with weights.
+/// the columns that every evaluation needs: 16 bytes a record more, 24 with weights.
 #[derive(Debug, Clone)]
 pub struct Observations {
     samples: Vec<Sample>,
-    distance_km: Vec<f64>,
     ln_distance: Vec<f64>,
     ln_time: Vec<f64>,
     /// Square roots of the weights; empty where every weight is one.
@@ -40,9 +39,8 @@ pub struct Observations {
 /// Distances of some consecutive records, ascending.
 #[derive(Debug, Clone, Copy)]
 pub struct Distances<'a> {
-    /// Kilometres.
-    pub km: &'a [f64],
-    /// Their natural logarithms.
+    samples: &'a [Sample],
+    /// Natural logarithms of the kilometres.
     pub ln_km: &'a [f64],
 }
 
@@ -52,12 +50,13 @@ impl Observations {
     #[must_use]
     pub fn new(mut samples: Vec<Sample>) -> Self {
         samples.retain(Sample::is_valid);
+        // The room to grow is not needed any more, and the columns are about to need it.
+        samples.shrink_to_fit();
         // The bits of positive numbers are ordered as the numbers are, and compare faster.
         samples.sort_unstable_by_key(|s| {
             (s.distance_km.to_bits(), s.travel_time_s.to_bits(), s.weight.to_bits())
         });
-        let distance_km: Vec<f64> = samples.iter().map(|s| s.distance_km).collect();
-        let ln_distance = distance_km.iter().map(|d| d.ln()).collect();
+        let ln_distance = samples.iter().map(|s| s.distance_km.ln()).collect();
         let ln_time: Vec<f64> =
             samples.iter().map(|s| (f64::from(s.travel_time_s) / 60.0).ln()).collect();
         let is_weighted = samples.iter().any(|s| s.weight != 1.0);
@@ -70,7 +69,7 @@ impl Observations {
         let sizes = samples.iter().zip(&ln_time);
         let noise = sizes.map(|(s, t)| f64::from(s.weight) * (1.0 + t * t)).sum::<f64>();
         let noise = f64::EPSILON * noise.sqrt();
-        Self { samples, distance_km, ln_distance, ln_time, sqrt_weight, weight_sum, noise }
+        Self { samples, ln_distance, ln_time, sqrt_weight, weight_sum, noise }
     }
 
     /// The samples, ordered.
@@ -100,13 +99,13 @@ impl Observations {
     /// Shortest and longest distance, km.
     #[must_use]
     pub fn distance_range(&self) -> Option<(f64, f64)> {
-        Some((*self.distance_km.first()?, *self.distance_km.last()?))
+        Some((self.samples.first()?.distance_km, self.samples.last()?.distance_km))
     }
 
     /// All distances.
     #[must_use]
     pub fn distances(&self) -> Distances<'_> {
-        Distances { km: &self.distance_km, ln_km: &self.ln_distance }
+        Distances { samples: &self.samples, ln_km: &self.ln_distance }
     }
 
     /// Natural logarithms of the travel times in minutes.
@@ -132,19 +131,30 @@ impl<'a> Distances<'a> {
     /// Number of records.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.km.len()
+        self.samples.len()
     }
 
     /// Whether there is no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.km.is_empty()
+        self.samples.is_empty()
+    }
+
+    /// The distances, km.
+    pub fn km(&self) -> impl ExactSizeIterator<Item = f64> + 'a {
+        self.samples.iter().map(|sample| sample.distance_km)
+    }
+
+    /// One of them, km.
+    #[must_use]
+    pub(super) fn km_at(&self, at: usize) -> f64 {
+        self.samples[at].distance_km
     }
 
     /// The records from `first` on, `n` of them.
     #[must_use]
     pub(super) fn slice(&self, first: usize, n: usize) -> Distances<'a> {
-        Distances { km: &self.km[first..first + n], ln_km: &self.ln_km[first..first + n] }
+        Distances { samples: &self.samples[first..first + n], ln_km: &self.ln_km[first..first + n] }
     }
 
     /// How many of the records are not longer than `ln_limit` (ln km).

@@ -48,7 +48,8 @@ impl Model for Kwh {
         by_speed[..n_short].fill(0.0);
         let per_knot = (-ln_knot).exp();
         let gradients = by_acceleration[n_short..].iter_mut().zip(&mut by_speed[n_short..]);
-        for ((out, d), (ga, gv)) in long.iter_mut().zip(&distances.km[n_short..]).zip(gradients) {
+        for ((out, d), (ga, gv)) in long.iter_mut().zip(distances.km().skip(n_short)).zip(gradients)
+        {
             let x = (d * per_knot).min(1e300);
             *out = ln_s + (1.0 + x).ln();
             *ga = -1.0 / (1.0 + x);

@@ -37,14 +37,14 @@ impl Model for KwhIntercept {
         let (by_acceleration, by_speed) = rest.split_at_mut(n);
         let (scale, per_knot) = (ln_s.clamp(-LN_LIMIT, LN_LIMIT).exp(), (-ln_knot).exp());
         for i in 0..n_short {
-            let (moving, time) = sum(p[0], 2.0 * scale * (distances.km[i] * per_knot).sqrt());
+            let (moving, time) = sum(p[0], 2.0 * scale * (distances.km_at(i) * per_knot).sqrt());
             ln_time[i] = time.ln();
             by_intercept[i] = 1.0 / time;
             by_acceleration[i] = -0.5 * moving / time;
             by_speed[i] = 0.0;
         }
         for i in n_short..n {
-            let cruising = (scale * (distances.km[i] * per_knot).min(1e300)).min(1e300);
+            let cruising = (scale * (distances.km_at(i) * per_knot).min(1e300)).min(1e300);
             let (_, time) = sum(p[0], scale + cruising);
             ln_time[i] = time.ln();
             by_intercept[i] = 1.0 / time;

@@ -75,7 +75,7 @@ impl Model for Linear {
         let slowness = (-p[1]).exp();
         let (by_intercept, by_speed) = gradient.split_at_mut(ln_time.len());
         let gradients = by_intercept.iter_mut().zip(by_speed);
-        for ((out, d), (g0, g1)) in ln_time.iter_mut().zip(distances.km).zip(gradients) {
+        for ((out, d), (g0, g1)) in ln_time.iter_mut().zip(distances.km()).zip(gradients) {
             let (moving, time) = sum(p[0], d * slowness);
             *out = time.ln();
             *g0 = 1.0 / time;
