@@ -50,8 +50,9 @@ pub struct Collector<'a> {
     limits: &'a Limits,
     splits: &'a Splits,
     seen_ids: Option<HashSet<u64>>,
-    /// Region → band → priority → index in `groups`. Nested, so that a look-up allocates nothing.
-    index: HashMap<String, HashMap<String, HashMap<String, usize>>>,
+    /// Region → band → priority → index in `groups`. Nested, so that a look-up allocates nothing;
+    /// a region has few bands and priorities, which are compared faster than they are hashed.
+    index: HashMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
     groups: Vec<GroupRecords>,
     refusals: RefusalTally,
     n_read: u64,
