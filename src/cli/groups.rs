@@ -51,7 +51,8 @@ pub(super) fn table(set: &ParameterSet, width: Option<u16>) -> String {
         return table::render(&headers, &rows, &alignments(headers.len(), 2), None);
     };
     let longest = set.groups.iter().map(|g| g.key.to_string().chars().count()).max();
-    let room = longest.unwrap_or(0).min(NAME_CHARS);
+    // The header wants its room too, else it would take two lines.
+    let room = longest.unwrap_or(0).clamp("group".len(), NAME_CHARS);
     let fits = |(headers, rows): &(Vec<&str>, Vec<Vec<String>>)| {
         table::room_for_first(headers, rows, width) >= room
     };
@@ -211,6 +212,17 @@ mod tests {
         Llanfairpwllgwyngyllgogerychw…  12 034  1.139 ±0.500  0.3888 ±0.5000  114.3 ±0.5  0.3173 ±0.5000     61  90.0 %  fitted
             Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch
         ");
+    }
+
+    #[test]
+    fn short_names_leave_the_header_whole() {
+        let mut set = set();
+        set.groups.truncate(1);
+        for width in [75, 76, 77, 78, 79, 80] {
+            let shown = table(&set, Some(width));
+            assert_eq!(shown.lines().count(), 2, "{width}: {shown}");
+            assert!(shown.starts_with("group "), "{width}: {shown}");
+        }
     }
 
     #[test]

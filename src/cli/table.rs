@@ -1,7 +1,7 @@
 //! Tables for people: no borders, two blanks between columns, numbers to the right.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 
 /// Where the cells of a column stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub fn render_with_notes(
     for column in table.column_iter_mut().skip(1) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
+    let mut header = Row::from(headers.to_vec());
+    header.max_height(1);
+    table.set_header(header);
     for row in table.row_iter_mut() {
         row.max_height(1);
     }
