@@ -85,3 +85,13 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
         min_share_published: judge.min_share_published,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_name_the_models_that_there_are() {
+        assert_eq!(config::MODELS, models::NAMES);
+    }
+}

@@ -85,3 +85,25 @@ impl JobError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_ends_its_run() {
+        let scope = || "s".to_owned();
+        let cause = || PortError::new(crate::ports::FailureKind::Full, "x");
+        let failures = [
+            JobError::Source { source_name: scope(), cause: cause() },
+            JobError::Store { operation: "read", store_name: scope(), cause: cause() },
+            JobError::ScopeBusy { run_id: RunId(1), scope: scope() },
+            JobError::LockLost { run_id: RunId(1), scope: scope(), cause: cause() },
+            JobError::Cancelled,
+        ];
+        let codes = failures.each_ref().map(JobError::exit_code);
+        assert_eq!(codes, [EXIT_SOURCE, EXIT_STORE, EXIT_REFUSED, EXIT_STORE, EXIT_STOPPED]);
+        assert!(failures.iter().all(|failure| RunStatus::Requested.may_become(failure.status())));
+        assert!(failures.iter().all(|failure| RunStatus::Running.may_become(failure.status())));
+    }
+}
