@@ -2,7 +2,7 @@
 //!
 //! Follows MINPACK's `lmder` in radius and scaling. It differs at the end: where the sum of
 //! squares no longer shows progress above its rounding, the offset (see
-//! [`super::trust_region`]) still does, and decides. Knows nothing of travel times.
+//! `trust_region`) still does, and decides. Knows nothing of travel times.
 
 use argmin::core::{
     Error, Executor, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus,
