@@ -1,7 +1,6 @@
 //! Records from CSV and Parquet: what is read, what is refused, and in which words.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its own steps fail")]
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod columnar;
 mod port;
@@ -10,13 +9,15 @@ mod whole;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use speedfit::adapters::file::{FileError, FileOptions, Format, RecordReader, write_records};
 use speedfit::domain::RecordBatch;
 use speedfit::domain::record::RecordRef;
 use tempfile::TempDir;
+
+use crate::support::program::incidents;
 
 const HEADER: &str = "incident_id,region,occurred_at,priority,distance_km,travel_time_s";
 
@@ -106,20 +107,11 @@ fn records_come_back_as_they_were_written() {
     assert_eq!(fs::read_to_string(&path).unwrap(), header);
 }
 
-fn shared_data() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here.ancestors().map(|folder| folder.join("shared/data")).find(|p| p.is_dir());
-    if found.is_none() {
-        println!("skipped: no folder `shared/data` above the project");
-    }
-    found
-}
-
 #[test]
 fn real_incidents_are_read_whole() {
-    let Some(data) = shared_data() else { return };
+    let Some(data) = incidents() else { return };
     let check = |name: &str, n_expected: usize| {
-        let mut options = FileOptions::new(data.join("incidents").join(name));
+        let mut options = FileOptions::new(data.join(name));
         options.format = Some(Format::Csv);
         let batches: Vec<RecordBatch> =
             RecordReader::open(&options).unwrap().collect::<Result<_, _>>().unwrap();

@@ -1,32 +1,20 @@
 //! The fit against an independent one: SciPy's least squares on ln T, region by region.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise, and says why it is skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use speedfit::fit::{
     Estimate, FitOptions, FitReport, Identification, Observations, Sample, fit, models,
 };
 
+use crate::support::program::incidents;
+
 /// Name of the row that pools all regions.
 const ALL: &str = "*ALL*";
-
-/// The folder of reference data, beside the project or above it.
-fn incidents() -> Option<PathBuf> {
-    let ancestors = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let found = ancestors.map(|dir| dir.join("shared/data/incidents")).find(|dir| dir.is_dir());
-    if found.is_none() {
-        println!("skipped: no folder shared/data/incidents beside the project or above it");
-    }
-    found
-}
 
 fn regions(file: &Path) -> BTreeMap<String, Vec<Sample>> {
     let mut regions = BTreeMap::<String, Vec<Sample>>::new();
