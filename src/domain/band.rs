@@ -25,9 +25,15 @@ pub enum BandError {
     /// No name.
     #[error("a band needs a name")]
     Nameless,
+    /// A name that no store has room for.
+    #[error("a band's name has at most {} characters", Band::MAX_NAME_CHARS)]
+    NameTooLong,
 }
 
 impl Band {
+    /// Characters of a name at the most: the width of its column in the stores.
+    pub const MAX_NAME_CHARS: usize = 50;
+
     /// A band from texts such as `mon-fri,sun` and `7-9,16-19`. Hours are half-open; a span that
     /// ends at or before its start passes midnight and stays with the day on which it falls.
     ///
@@ -36,6 +42,9 @@ impl Band {
     pub fn new(name: &str, days: &str, hours: &str) -> Result<Self, BandError> {
         if name.trim().is_empty() {
             return Err(BandError::Nameless);
+        }
+        if name.trim().chars().count() > Self::MAX_NAME_CHARS {
+            return Err(BandError::NameTooLong);
         }
         let mask = hours_mask(hours)?;
         let mut band = Self { name: name.trim().to_owned(), hours: [0; 7] };

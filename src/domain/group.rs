@@ -17,6 +17,9 @@ pub struct GroupKey {
 }
 
 impl GroupKey {
+    /// Characters of a priority class at the most: the width of its column in the stores.
+    pub const MAX_PRIORITY_CHARS: usize = 50;
+
     /// The group of a whole region.
     #[must_use]
     pub fn region(name: &str) -> Self {

@@ -127,7 +127,7 @@ impl<'a> Collector<'a> {
             _ => "",
         };
         let priority =
-            if self.splits.by_priority { row.priority.map_or("", str::trim) } else { "" };
+            if self.splits.by_priority { row.priority.map_or("", priority_name) } else { "" };
         let found = (self.index.get(region))
             .and_then(|bands| bands.get(band))
             .and_then(|priorities| priorities.get(priority));
@@ -157,6 +157,13 @@ impl<'a> Collector<'a> {
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         Collected { groups, refusals: self.refusals, n_read: self.n_read }
     }
+}
+
+/// Trimmed, and cut where it is longer than a store has room for: text of that length is no class.
+fn priority_name(text: &str) -> &str {
+    let text = text.trim();
+    let end = text.char_indices().nth(GroupKey::MAX_PRIORITY_CHARS);
+    end.map_or(text, |(end, _)| text[..end].trim_end())
 }
 
 impl Collected {
@@ -224,6 +231,14 @@ mod tests {
         assert_eq!(groups[0].key.priority, "1");
         assert_eq!(groups[0].samples.len(), 2);
     }
+
+    #[test]
+    fn a_priority_that_is_a_text_is_cut() {
+        let long = "é".repeat(GroupKey::MAX_PRIORITY_CHARS + 1);
+        assert_eq!(priority_name(&long).chars().count(), GroupKey::MAX_PRIORITY_CHARS);
+        assert_eq!(priority_name(" 1A "), "1A");
+    }
+
     /// The 16 bytes of a sample may not become more than 20 by the room kept for more.
     #[test]
     fn a_large_group_keeps_little_room_to_spare() {

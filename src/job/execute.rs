@@ -12,11 +12,12 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::fitting::{between, fit_source};
+use super::grace::Grace;
 use super::ledger::Ledger;
 use super::outcome::{RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunStatus};
-use crate::ports::{Clock, RecordSource, ScopeLock, Store};
+use crate::ports::{Clock, RecordSource, Store};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -40,76 +41,97 @@ pub async fn execute(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JobError> {
-    if plan.dry_run {
-        let mut report = work(plan, world, observer, cancel).await?;
-        report.message = format!("dry run, nothing written: {}", report.message);
-        return Ok(report);
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
+    tokio::select! {
+        outcome = run.execute() => outcome,
+        never = grace.watch(&*world.clock) => match never {},
     }
-    let ledger = Ledger::new(world);
-    let asked = world.store.request(&plan.request).await;
-    let run_id = asked.map_err(|cause| ledger.error("write the request of a run", cause))?;
-    let span = info_span!("run", run = run_id.0, scope = %plan.request.scope);
-    async {
-        let outcome = locked(plan, world, run_id, observer, cancel).await;
-        match &outcome {
-            Ok(report) if report.status == RunStatus::Done => {
-                info!(status = %report.status, "run ended: {}", report.message);
+}
+
+/// One run, and what it works with.
+struct Run<'a> {
+    plan: &'a RunPlan,
+    world: &'a World,
+    ledger: &'a Ledger<'a>,
+    grace: &'a Grace,
+    observer: &'a dyn Observer,
+    cancel: &'a CancellationToken,
+}
+
+impl Run<'_> {
+    async fn execute(&self) -> Result<RunReport, JobError> {
+        if self.plan.dry_run {
+            let mut report = self.work().await?;
+            report.message = format!("dry run, nothing written: {}", report.message);
+            return Ok(report);
+        }
+        let run_id = self.ledger.request(&self.plan.request).await?;
+        let span = info_span!("run", run = run_id.0, scope = %self.plan.request.scope);
+        async {
+            let outcome = self.locked(run_id).await;
+            match &outcome {
+                Ok(report) if report.status == RunStatus::Done => {
+                    info!(status = %report.status, "run ended: {}", report.message);
+                }
+                Ok(report) => warn!(status = %report.status, "run ended: {}", report.message),
+                Err(failure) => error!(status = %failure.status(), "run ended: {failure}"),
             }
-            Ok(report) => warn!(status = %report.status, "run ended: {}", report.message),
-            Err(failure) => error!(status = %failure.status(), "run ended: {failure}"),
+            outcome
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// The part of a run that needs the scope to itself.
+    async fn locked(&self, run_id: RunId) -> Result<RunReport, JobError> {
+        let scope = &self.plan.request.scope;
+        let lock = match self.ledger.lock(scope, run_id).await {
+            Ok(lock) => lock,
+            Err(failure) => return Err(self.ledger.told(run_id, failure).await),
+        };
+        let outcome = tokio::select! {
+            outcome = self.publish(run_id) => outcome,
+            cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
+        };
+        let outcome = match outcome {
+            Ok(report) => Ok(report),
+            // While the lock is still held, so that the next run does not take this one for dead.
+            Err(failure) => Err(self.ledger.told(run_id, failure).await),
+        };
+        if let Err(why) = self.grace.unless_over(lock.release()).await {
+            warn!("the lock could not be released and ends with this process: {why}");
         }
         outcome
     }
-    .instrument(span)
-    .await
-}
 
-/// The part of a run that needs the scope to itself.
-async fn locked(
-    plan: &RunPlan,
-    world: &World,
-    run_id: RunId,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<RunReport, JobError> {
-    let scope = &plan.request.scope;
-    let ledger = Ledger::new(world);
-    let lock = match world.store.try_lock(scope).await {
-        Ok(Some(lock)) => lock,
-        Ok(None) => {
-            let busy = JobError::ScopeBusy { run_id, scope: scope.clone() };
-            return Err(ledger.told(run_id, busy).await);
-        }
-        Err(cause) => return Err(ledger.told(run_id, ledger.error("take the lock", cause)).await),
-    };
-    let work = async {
-        ledger.begin(scope, run_id).await?;
-        observer.notice(RunEvent::Started(run_id));
-        let mut report = work(plan, world, observer, cancel).await?;
+    /// The work, and its one publishing transaction.
+    async fn publish(&self, run_id: RunId) -> Result<RunReport, JobError> {
+        self.ledger.begin(&self.plan.request.scope, run_id).await?;
+        self.observer.notice(RunEvent::Started(run_id));
+        let mut report = self.work().await?;
         report.set.run_id = Some(run_id);
-        observer.notice(RunEvent::Publishing);
-        let publishing = world.clock.now();
-        ledger.conclude(run_id, plan, &report).await?;
-        report.results.run = ledger.row(run_id).await;
-        note_publishing(&mut report.results, between(publishing, world.clock.now()));
+        self.observer.notice(RunEvent::Publishing);
+        let clock = &*self.world.clock;
+        let publishing = clock.now();
+        self.ledger.conclude(run_id, self.plan, &report).await?;
+        report.results.run = self.ledger.row(run_id).await;
+        note_publishing(&mut report.results, between(publishing, clock.now()));
         Ok(report)
-    };
-    let outcome = tokio::select! {
-        outcome = work => outcome,
-        cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
-    };
-    let outcome = match outcome {
-        Ok(report) => Ok(report),
-        // While the lock is still held, so that the next run does not take this one for dead.
-        Err(failure) => Err(ledger.told(run_id, failure).await),
-    };
-    release(lock).await;
-    outcome
-}
+    }
 
-async fn release(lock: Box<dyn ScopeLock>) {
-    if let Err(why) = lock.release().await {
-        warn!("the lock could not be released and ends with this process: {why}");
+    /// Read, fit, judge; nothing is written.
+    async fn work(&self) -> Result<RunReport, JobError> {
+        let Self { plan, world, observer, cancel, .. } = *self;
+        let clock = &*world.clock;
+        let begun = clock.now();
+        let fitted = fit_source(plan, &world.source, clock, observer, cancel).await?;
+        let current = self.ledger.current(&plan.request.scope).await?;
+        if cancel.is_cancelled() {
+            return Err(JobError::Cancelled);
+        }
+        Ok(judge(plan, fitted, current.as_ref(), begun, clock))
     }
 }
 
@@ -118,20 +140,4 @@ fn note_publishing(results: &mut RunResults, took: Duration) {
     let publish = millis(took);
     results.timing_ms.insert("publish".to_owned(), publish);
     *results.timing_ms.entry("total".to_owned()).or_default() += publish;
-}
-
-/// Read, fit, judge; nothing is written.
-async fn work(
-    plan: &RunPlan,
-    world: &World,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<RunReport, JobError> {
-    let begun = world.clock.now();
-    let fitted = fit_source(plan, &world.source, &*world.clock, observer, cancel).await?;
-    let current = Ledger::new(world).current(&plan.request.scope).await?;
-    if cancel.is_cancelled() {
-        return Err(JobError::Cancelled);
-    }
-    Ok(judge(plan, fitted, current.as_ref(), begun, &*world.clock))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::domain::{GroupKey, RecordBatch, RefusalReason, RefusalRow};
 use crate::fit::summary::{DistanceBin, distance_bins};
@@ -22,6 +22,9 @@ use super::plan::RunPlan;
 
 /// Batches in flight between source and collector: enough to overlap both, a few MB at the most.
 const MAX_BATCHES_IN_FLIGHT: usize = 4;
+
+/// Waits before a broken read is begun again: a failover takes some seconds, a restart half a minute.
+const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
 
 /// Points of a group's plot: more would not be told apart.
 const N_PLOT_BINS: usize = 20;
@@ -75,7 +78,7 @@ pub async fn fit_source(
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let collected = read(plan, source, observer, cancel).await?;
+    let collected = read(plan, source, clock, observer, cancel).await?;
     let read_done = clock.now();
     let n_used = collected.n_used();
     let refused = collected.refused_by_reason();
@@ -97,7 +100,36 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
+/// Reads it all, from the start again after a failure that may pass: what a broken read delivered
+/// is thrown away, so that no record counts twice.
 async fn read(
+    plan: &RunPlan,
+    source: &Arc<dyn RecordSource>,
+    clock: &dyn Clock,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Collected, JobError> {
+    let mut waits = READ_AGAIN_AFTER.iter();
+    loop {
+        let failure = match read_once(plan, source, observer, cancel).await {
+            Err(JobError::Source { source_name, cause }) if cause.kind.is_transient() => {
+                (source_name, cause)
+            }
+            outcome => return outcome,
+        };
+        let (source_name, cause) = failure;
+        let Some(&wait) = waits.next() else {
+            return Err(JobError::Source { source_name, cause });
+        };
+        warn!(wait_s = wait.as_secs(), "reading again from the start: {cause}");
+        tokio::select! {
+            () = cancel.cancelled() => return Err(JobError::Cancelled),
+            () = clock.sleep(wait) => {}
+        }
+    }
+}
+
+async fn read_once(
     plan: &RunPlan,
     source: &Arc<dyn RecordSource>,
     observer: &dyn Observer,

@@ -4,42 +4,66 @@ use tracing::warn;
 
 use super::error::JobError;
 use super::execute::World;
+use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
-use crate::domain::{ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRow, RunStatus};
-use crate::ports::{Clock, Conclusion, PortError, Store};
+use crate::domain::{
+    ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus,
+};
+use crate::ports::{Clock, Conclusion, FailureKind, PortError, ScopeLock, Store};
 
 /// The run's dealings with the store, with errors that name them.
 pub(super) struct Ledger<'a> {
     store: &'a dyn Store,
     clock: &'a dyn Clock,
+    grace: &'a Grace,
 }
 
 impl<'a> Ledger<'a> {
     /// The ledger of this world.
-    pub(super) fn new(world: &'a World) -> Self {
-        Self { store: &*world.store, clock: &*world.clock }
+    pub(super) fn new(world: &'a World, grace: &'a Grace) -> Self {
+        Self { store: &*world.store, clock: &*world.clock, grace }
+    }
+
+    /// Writes the request; after the stop signal too, so that the ledger can say what became of it.
+    pub(super) async fn request(&self, request: &RunRequest) -> Result<RunId, JobError> {
+        let asked = self.grace.unless_over(self.store.request(request)).await;
+        asked.map_err(|cause| self.error("write the request of a run", cause))
+    }
+
+    /// Takes the scope's lock.
+    pub(super) async fn lock(
+        &self,
+        scope: &str,
+        run_id: RunId,
+    ) -> Result<Box<dyn ScopeLock>, JobError> {
+        let lock = self.grace.unless_stopped(self.store.try_lock(scope)).await;
+        let lock = lock.map_err(|cause| self.error("take the lock", cause))?;
+        lock.ok_or_else(|| JobError::ScopeBusy { run_id, scope: scope.to_owned() })
     }
 
     /// The scope's current set.
     pub(super) async fn current(&self, scope: &str) -> Result<Option<ParameterSet>, JobError> {
-        let current = self.store.current(scope).await;
+        let current = self.grace.unless_stopped(self.store.current(scope)).await;
         current.map_err(|cause| self.error("read the current set", cause))
     }
 
     /// An error of the store, with what was asked of it.
-    pub(super) fn error(&self, operation: &'static str, cause: PortError) -> JobError {
+    fn error(&self, operation: &'static str, cause: PortError) -> JobError {
+        if cause.kind == FailureKind::Cancelled {
+            return JobError::Cancelled;
+        }
         JobError::Store { operation, store_name: self.store.describe(), cause }
     }
 
     /// Marks dead runs, and this one as running.
     pub(super) async fn begin(&self, scope: &str, run_id: RunId) -> Result<(), JobError> {
         let now = self.clock.now();
-        let dead = self.store.abandon_dead(scope, now).await;
+        let dead = self.grace.unless_stopped(self.store.abandon_dead(scope, now)).await;
         for dead_id in dead.map_err(|cause| self.error("mark dead runs", cause))? {
             warn!(run = dead_id.0, "run died without a word, marked abandoned");
         }
-        let started = self.store.start(run_id, now).await;
+        let started = self.grace.unless_stopped(self.store.start(run_id, now)).await;
         started.map_err(|cause| self.error("start the run", cause))
     }
 
@@ -70,9 +94,10 @@ impl<'a> Ledger<'a> {
             refusals: report.results.refusals.clone(),
             publication,
         };
-        let Err(cause) = self.store.conclude(&conclusion).await else { return Ok(()) };
+        let published = self.grace.unless_over(self.store.conclude(&conclusion)).await;
+        let Err(cause) = published else { return Ok(()) };
         // The reply may be lost although the work was done: the ledger knows.
-        match self.store.run(run_id).await {
+        match self.grace.unless_over(self.store.run(run_id)).await {
             Ok(Some(row)) if row.status == report.status => {
                 warn!("the set was written although the store answered: {cause}");
                 Ok(())
@@ -84,7 +109,7 @@ impl<'a> Ledger<'a> {
     /// The run as the ledger tells it now; missing where the store no longer answers, which is no
     /// reason to call a published run failed.
     pub(super) async fn row(&self, run_id: RunId) -> Option<RunRow> {
-        self.store.run(run_id).await.unwrap_or_else(|why| {
+        self.grace.unless_over(self.store.run(run_id)).await.unwrap_or_else(|why| {
             warn!("the ledger could not be read back: {why}");
             None
         })
@@ -99,24 +124,27 @@ impl<'a> Ledger<'a> {
             finished_at: self.clock.now(),
             counts: RunCounts::default(),
             exit_code: failure.exit_code(),
-            message: with_cause(&failure),
+            message: with_causes(&failure),
             set: ParameterSet::default(),
             refusals: Vec::<RefusalRow>::new(),
             publication: None,
         };
-        if let Err(why) = self.store.conclude(&conclusion).await {
+        if let Err(why) = self.grace.unless_over(self.store.conclude(&conclusion)).await {
             warn!("the ledger could not be told: {why}");
         }
         failure
     }
 }
 
-/// The error with the first of its causes, in one line.
-fn with_cause(failure: &JobError) -> String {
-    match std::error::Error::source(failure) {
-        Some(cause) => format!("{failure}: {cause}"),
-        None => failure.to_string(),
+/// The error with its causes, in one line.
+fn with_causes(failure: &JobError) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
     }
+    text
 }
 
 fn counts(report: &RunReport) -> RunCounts {

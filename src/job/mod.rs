@@ -8,10 +8,12 @@ pub mod error;
 pub mod events;
 pub mod execute;
 pub mod fitting;
+mod grace;
 pub mod judge;
 mod ledger;
 pub mod outcome;
 pub mod plan;
+pub mod sample;
 
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
@@ -20,3 +22,4 @@ pub use fitting::{FittedGroup, FittedSource, fit_source};
 pub use judge::JudgeRules;
 pub use outcome::RunReport;
 pub use plan::{RepeatedIds, RunPlan};
+pub use sample::{Sampled, sample};

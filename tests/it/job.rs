@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use speedfit::adapters::memory::{Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation};
@@ -17,14 +19,14 @@ use speedfit::fit::{FitOptions, models};
 use speedfit::job::{
     JobError, JudgeRules, RepeatedIds, RunPlan, RunReport, Silent, World, execute,
 };
-use speedfit::ports::{FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
+use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
 
 fn moment() -> Timestamp {
     "2026-03-01T02:00:00Z".parse().unwrap()
 }
 
-fn plan() -> RunPlan {
+pub(crate) fn plan() -> RunPlan {
     RunPlan {
         request: RunRequest {
             scope: "test".into(),
@@ -61,7 +63,7 @@ fn source(regions: &[(&str, usize, f64)]) -> MemorySource {
     MemorySource::of_rows(rows(regions), 100)
 }
 
-fn rows<'a>(regions: &[(&'a str, usize, f64)]) -> Vec<RecordRef<'a>> {
+pub(crate) fn rows<'a>(regions: &[(&'a str, usize, f64)]) -> Vec<RecordRef<'a>> {
     let mut rows = Vec::new();
     let curve = published::CALGARY.curve().unwrap();
     for (seed, &(region, n, factor)) in regions.iter().enumerate() {
@@ -235,7 +237,7 @@ async fn a_dry_run_leaves_no_trace() {
 async fn a_source_that_fails_ends_the_run_and_nothing_moves() {
     let stage = Stage::new();
     stage.run(&[("A", 300, 1.0)]).await.unwrap();
-    let broken = source(&[("A", 300, 1.0)]).failing_after(2, FailureKind::Unreachable);
+    let broken = source(&[("A", 300, 1.0)]).failing_after(2, FailureKind::Denied);
     let failure = stage.run_with(&plan(), broken).await.unwrap_err();
     assert_eq!(failure.exit_code(), 4);
     assert_eq!(stage.statuses().await, [RunStatus::Done, RunStatus::Failed]);
@@ -245,6 +247,85 @@ async fn a_source_that_fails_ends_the_run_and_nothing_moves() {
         row.message,
         "cannot read the records from memory: scripted failure after 2 batches"
     );
+}
+
+/// Moves time on by a second whenever someone waits for it.
+async fn time_passes(clock: &ManualClock) -> Infallible {
+    loop {
+        clock.until_sleeping(1).await;
+        clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A read that breaks is begun again, and what it had delivered does not count twice.
+#[tokio::test]
+async fn a_read_that_breaks_off_is_begun_again() {
+    let regions = [("A", 300, 1.0)];
+    let whole = Stage::new().run(&regions).await.unwrap();
+    let stage = Stage::new();
+    let broken = source(&regions).failing_once_after(2, FailureKind::Unreachable);
+    let plan = plan();
+    let report = tokio::select! {
+        report = stage.run_with(&plan, broken) => report,
+        never = time_passes(&stage.clock) => match never {},
+    };
+    let report = report.unwrap();
+    assert_eq!(report.results.rows.read, 300);
+    assert_eq!(report.set.parameters, whole.set.parameters);
+}
+
+#[tokio::test]
+async fn a_source_that_stays_away_ends_the_run_after_three_reads() {
+    let stage = Stage::new();
+    let broken = source(&[("A", 300, 1.0)]).failing_after(2, FailureKind::Unreachable);
+    let plan = plan();
+    let outcome = tokio::select! {
+        outcome = stage.run_with(&plan, broken) => outcome,
+        never = time_passes(&stage.clock) => match never {},
+    };
+    assert_eq!(outcome.unwrap_err().exit_code(), 4);
+    assert!(stage.clock.now() >= moment() + Duration::from_secs(35));
+    assert_eq!(stage.statuses().await, [RunStatus::Failed]);
+}
+
+/// The stop signal while the store does not answer: nothing is waited for longer than the grace.
+#[tokio::test]
+async fn a_store_that_does_not_answer_holds_no_stop_up() {
+    let calls = [
+        Operation::Request,
+        Operation::TryLock,
+        Operation::AbandonDead,
+        Operation::Start,
+        Operation::Mark,
+        Operation::Conclude,
+        Operation::Release,
+    ];
+    for operation in calls {
+        let stage = Stage::new();
+        let hold = Hold::default();
+        stage.store.faults().on(operation, 1, Fault::HoldRequest(hold.clone()));
+        let stopped = async {
+            hold.reached().await;
+            stage.cancel.cancel();
+            time_passes(&stage.clock).await
+        };
+        let outcome = tokio::select! {
+            outcome = stage.run(&[("A", 300, 1.0)]) => outcome,
+            never = stopped => match never {},
+        };
+        match (operation, outcome) {
+            // Published before the stop; only the lock was not given back.
+            (Operation::Release, outcome) => assert_eq!(outcome.unwrap().exit_code, 0),
+            (_, outcome) => assert_eq!(outcome.unwrap_err().exit_code(), 130, "{operation:?}"),
+        }
+        let expected: &[RunStatus] = match operation {
+            Operation::Request => &[],
+            Operation::Release => &[RunStatus::Done],
+            _ => &[RunStatus::Cancelled],
+        };
+        assert_eq!(stage.statuses().await, expected, "{operation:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! A record source in memory, which can be told to fail or to wait.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +23,7 @@ pub struct MemorySource {
 #[derive(Debug, Clone)]
 enum SourceFault {
     Fail(FailureKind),
+    FailOnce(FailureKind, Arc<AtomicBool>),
     Hold(Hold),
 }
 
@@ -53,6 +58,14 @@ impl MemorySource {
         self
     }
 
+    /// Makes the first read that gets so far fail after `n_batches`; later reads do not.
+    #[must_use]
+    pub fn failing_once_after(mut self, n_batches: usize, kind: FailureKind) -> Self {
+        let fault = SourceFault::FailOnce(kind, Arc::new(AtomicBool::new(true)));
+        self.fault = Some((n_batches, fault));
+        self
+    }
+
     /// Makes every read wait after `n_batches`, until it is let go or cancelled.
     #[must_use]
     pub fn holding_after(mut self, n_batches: usize, hold: Hold) -> Self {
@@ -61,15 +74,21 @@ impl MemorySource {
     }
 
     async fn meet_fault(&self, n_sent: usize, cancel: &CancellationToken) -> PortResult<()> {
-        match &self.fault {
-            Some((at, SourceFault::Fail(kind))) if *at == n_sent => {
-                Err(PortError::new(*kind, format!("scripted failure after {n_sent} batches")))
+        let Some((_, fault)) = self.fault.as_ref().filter(|(at, _)| *at == n_sent) else {
+            return Ok(());
+        };
+        let failure =
+            |kind| Err(PortError::new(kind, format!("scripted failure after {n_sent} batches")));
+        match fault {
+            SourceFault::Fail(kind) => failure(*kind),
+            SourceFault::FailOnce(kind, is_first) if is_first.swap(false, Relaxed) => {
+                failure(*kind)
             }
-            Some((at, SourceFault::Hold(hold))) if *at == n_sent => tokio::select! {
+            SourceFault::FailOnce(..) => Ok(()),
+            SourceFault::Hold(hold) => tokio::select! {
                 () = cancel.cancelled() => Err(PortError::cancelled()),
                 () = hold.pass() => Ok(()),
             },
-            _ => Ok(()),
         }
     }
 }
