@@ -2,5 +2,9 @@
 
 pub mod embedded;
 pub mod file;
+mod ledger_rules;
 pub mod memory;
 pub mod migrate;
+pub mod sqlserver;
+
+pub use ledger_rules::LedgerError;

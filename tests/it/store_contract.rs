@@ -9,12 +9,17 @@ mod ledger;
 mod locks;
 mod sets;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use speedfit::adapters::embedded::{Embedded, Mode};
 use speedfit::adapters::memory::MemoryStore;
+use speedfit::adapters::sqlserver as database;
 use speedfit::ports::{SchemaAdmin, Store};
 use tempfile::TempDir;
+
+use crate::support::sqlserver::TestDatabase;
+use crate::tds_store::StoreServer;
 
 /// A store under test.
 pub(crate) struct Fixture {
@@ -24,7 +29,8 @@ pub(crate) struct Fixture {
     pub(crate) other: Arc<dyn Store>,
     /// Stands before every scope, so that no other test meets it.
     prefix: String,
-    _folder: Option<TempDir>,
+    /// What holds the store, to be dropped after the handles.
+    _home: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Fixture {
@@ -34,24 +40,50 @@ impl Fixture {
     }
 }
 
-async fn memory() -> Fixture {
+async fn memory() -> Option<Fixture> {
     let store = Arc::new(MemoryStore::default());
     let other = Arc::clone(&store);
-    Fixture { store, other, prefix: String::new(), _folder: None }
+    Some(Fixture { store, other, prefix: String::new(), _home: None })
 }
 
-async fn embedded() -> Fixture {
+async fn embedded() -> Option<Fixture> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("speedfit.db");
     let store = Embedded::open(&path, Mode::Migrating).await.unwrap();
     store.migrate().await.unwrap();
     let other = Embedded::open(&path, Mode::Existing).await.unwrap();
-    Fixture {
+    Some(Fixture {
         store: Arc::new(store),
         other: Arc::new(other),
         prefix: String::new(),
-        _folder: Some(folder),
-    }
+        _home: Some(Box::new(folder)),
+    })
+}
+
+/// On a real T-SQL engine, in a database of the test's own; `None` where there is no engine.
+async fn sqlserver() -> Option<Fixture> {
+    let database = TestDatabase::create().await?;
+    let store = database.migrated().await;
+    let other = database.open(database::Mode::Existing).await.unwrap();
+    Some(Fixture {
+        store: Arc::new(store),
+        other: Arc::new(other),
+        prefix: String::new(),
+        _home: Some(Box::new(database)),
+    })
+}
+
+/// On the TDS test server, over SQLite.
+async fn tds() -> Option<Fixture> {
+    let server = StoreServer::start().await;
+    let store = server.migrated().await;
+    let other = server.open(database::Mode::Existing).await.unwrap();
+    Some(Fixture {
+        store: Arc::new(store),
+        other: Arc::new(other),
+        prefix: String::new(),
+        _home: Some(Box::new(server)),
+    })
 }
 
 macro_rules! tests {
@@ -60,8 +92,9 @@ macro_rules! tests {
             $(mod $topic {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $check() {
-                    let fixture = crate::store_contract::$store().await;
-                    crate::store_contract::$topic::$check(&fixture).await;
+                    if let Some(fixture) = crate::store_contract::$store().await {
+                        crate::store_contract::$topic::$check(&fixture).await;
+                    }
                 })+
             })+
         }
@@ -104,3 +137,5 @@ macro_rules! store_keeps_the_contract {
 
 store_keeps_the_contract!(memory);
 store_keeps_the_contract!(embedded);
+store_keeps_the_contract!(sqlserver);
+store_keeps_the_contract!(tds);

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::error::StatementError;
 use super::journal::check_move;
 use super::rows::{count_stored, examples_text, time_text};
+use crate::adapters::ledger_rules::{check_end, check_publication};
 use crate::domain::{GroupRow, ParameterRow, Publication, RefusalRow, RunId};
 use crate::ports::Conclusion;
 
@@ -14,9 +15,7 @@ pub(super) fn conclude(
     conclusion: &Conclusion,
 ) -> Result<(), StatementError> {
     let (run_id, status) = (conclusion.run_id, conclusion.status);
-    if !status.is_final() {
-        return Err(StatementError::NoEnd { run_id, status });
-    }
+    check_end(run_id, status)?;
     let scope = check_move(transaction, run_id, status)?;
     end_run(transaction, conclusion)?;
     insert_groups(transaction, run_id, &conclusion.set.groups)?;
@@ -143,11 +142,7 @@ fn move_mark(
     let of: Option<String> = transaction
         .query_row(include_str!("sql/run_status.sql"), [run_id.0], |row| row.get("scope"))
         .optional()?;
-    let of = of.ok_or(StatementError::NoSuchRun(run_id))?;
-    if of != publication.scope || scope != publication.scope {
-        let wanted = publication.scope.clone();
-        return Err(StatementError::OtherScope { run_id, of, wanted });
-    }
+    check_publication(publication, scope, of)?;
     transaction.execute(
         include_str!("sql/insert_publication.sql"),
         (

@@ -5,8 +5,8 @@ use std::io;
 
 use rusqlite::ErrorCode;
 
+use crate::adapters::ledger_rules::LedgerError;
 use crate::adapters::migrate::MigrationError;
-use crate::domain::{RunId, RunStatus};
 use crate::ports::{FailureKind, PortError};
 
 /// A failure of the embedded database.
@@ -106,37 +106,9 @@ pub enum StatementError {
     /// SQLite's own error.
     #[error(transparent)]
     Sqlite(SqliteError),
-    /// No such run.
-    #[error("there is no run {0}")]
-    NoSuchRun(RunId),
-    /// The run cannot pass to that status.
-    #[error("run {run_id} is `{from}` and cannot become `{to}`")]
-    IllegalMove {
-        /// The run.
-        run_id: RunId,
-        /// Its status.
-        from: RunStatus,
-        /// The status wanted.
-        to: RunStatus,
-    },
-    /// A run was to end in a status that is no end.
-    #[error("run {run_id} cannot end as `{status}`")]
-    NoEnd {
-        /// The run.
-        run_id: RunId,
-        /// The status wanted.
-        status: RunStatus,
-    },
-    /// A publication names a run of another scope.
-    #[error("run {run_id} is of scope `{of}` and cannot be published for `{wanted}`")]
-    OtherScope {
-        /// The run.
-        run_id: RunId,
-        /// Its scope.
-        of: String,
-        /// The publication's scope.
-        wanted: String,
-    },
+    /// A change that no ledger makes.
+    #[error(transparent)]
+    Rule(#[from] LedgerError),
     /// The schema is not one to work on.
     #[error(transparent)]
     Migration(#[from] MigrationError),
@@ -186,10 +158,7 @@ impl EmbeddedError {
                 StatementError::Sqlite(error) => kind_of_sqlite(&error.0),
                 StatementError::Migration(_) => FailureKind::SchemaForeign,
                 StatementError::Cancelled => FailureKind::Cancelled,
-                StatementError::NoSuchRun(_)
-                | StatementError::IllegalMove { .. }
-                | StatementError::NoEnd { .. }
-                | StatementError::OtherScope { .. } => FailureKind::Internal,
+                StatementError::Rule(_) => FailureKind::Internal,
             },
             Self::Task { source } if source.is_cancelled() => FailureKind::Cancelled,
             Self::Task { .. } => FailureKind::Internal,

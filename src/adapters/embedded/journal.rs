@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Transaction};
 use super::error::StatementError;
 use super::rows::{self, time_text};
 use super::{Embedded, conclude};
+use crate::adapters::ledger_rules::{self, ABANDONED, LedgerError};
 use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus};
 use crate::ports::{Conclusion, PortResult, RunFilter, RunJournal};
 
@@ -42,8 +43,9 @@ impl RunJournal for Embedded {
         let scope = scope.to_owned();
         self.write("mark abandoned runs", move |transaction| {
             let mut statement = transaction.prepare(include_str!("sql/abandon_runs.sql"))?;
-            let ids = statement
-                .query_map((scope, time_text(found_at)), |row| row.get("id").map(RunId))?;
+            let ids = statement.query_map((scope, time_text(found_at), ABANDONED), |row| {
+                row.get("id").map(RunId)
+            })?;
             let mut ids: Vec<RunId> = ids.collect::<rusqlite::Result<_>>()?;
             ids.sort_unstable();
             Ok(ids)
@@ -114,10 +116,7 @@ pub(super) fn check_move(
             Ok((row.get("scope")?, rows::status(row)?))
         })
         .optional()?;
-    let (scope, from) = found.ok_or(StatementError::NoSuchRun(run_id))?;
-    if from.may_become(to) {
-        Ok(scope)
-    } else {
-        Err(StatementError::IllegalMove { run_id, from, to })
-    }
+    let (scope, from) = found.ok_or(LedgerError::NoSuchRun(run_id))?;
+    ledger_rules::check_move(run_id, from, to)?;
+    Ok(scope)
 }

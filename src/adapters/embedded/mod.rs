@@ -10,6 +10,7 @@
 mod conclude;
 mod connection;
 mod error;
+mod examine;
 mod import;
 mod journal;
 mod locks;

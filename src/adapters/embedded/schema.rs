@@ -62,6 +62,11 @@ fn tables(connection: &Connection) -> rusqlite::Result<(i64, bool)> {
     })
 }
 
+/// The version of the file's schema; 0 for an empty file.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    Ok(version_of(&applied(connection)?))
+}
+
 /// The migrations that the file went through; none in an empty file.
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<AppliedMigration>> {
     let (_, has_ledger) = tables(connection)?;

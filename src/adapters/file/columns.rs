@@ -64,6 +64,12 @@ impl Columns {
         &self.names[field as usize]
     }
 
+    /// The fields that the file has, with the names of their columns.
+    pub(super) fn found(&self) -> impl Iterator<Item = (Field, &str)> {
+        let fields = Field::ALL.into_iter().filter(|field| self.index(*field).is_some());
+        fields.map(|field| (field, self.name(field)))
+    }
+
     /// Every column that is used, ascending, each once.
     pub(super) fn used(&self) -> Vec<usize> {
         let mut used: Vec<usize> = self.index.iter().copied().flatten().collect();
@@ -73,7 +79,8 @@ impl Columns {
     }
 }
 
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+/// Names in backticks, as many as a message can take.
+pub(in crate::adapters) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let n_more = names.len().saturating_sub(MAX_LISTED);
     let mut shown: Vec<String> =
         names.take(MAX_LISTED).map(|name| format!("`{}`", clip(name))).collect();
@@ -103,6 +110,14 @@ fn plain(name: &str) -> &str {
 
 /// Names that differ from a missing one in case, blanks or punctuation only, or in the unit.
 fn guess_names(header: &[String], missing: &[&str]) -> Option<String> {
+    let guesses = near_names(header, missing)?;
+    Some(format!(
+        "did you mean {guesses}? names are compared exactly: name the file's columns in the settings"
+    ))
+}
+
+/// The nearest name for each missing one that has one, as a piece of a sentence.
+pub(in crate::adapters) fn near_names(header: &[String], missing: &[&str]) -> Option<String> {
     let guesses: Vec<String> = missing
         .iter()
         .filter_map(|name| {
@@ -115,13 +130,7 @@ fn guess_names(header: &[String], missing: &[&str]) -> Option<String> {
             Some(format!("`{}` for `{name}`", clip(near)))
         })
         .collect();
-    if guesses.is_empty() {
-        return None;
-    }
-    Some(format!(
-        "did you mean {}? names are compared exactly: name the file's columns in the settings",
-        guesses.join(", ")
-    ))
+    (!guesses.is_empty()).then(|| guesses.join(", "))
 }
 
 fn letters(name: &str) -> String {

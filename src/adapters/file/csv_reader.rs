@@ -63,6 +63,10 @@ impl CsvReader {
         Ok(Self { rows, parser, record })
     }
 
+    pub(super) fn columns(&self) -> &Columns {
+        &self.parser.columns
+    }
+
     /// The next rows, or `None` at the end.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, FileError> {
         let mut batch = RecordBatch::default();

@@ -50,6 +50,10 @@ impl ParquetReader {
         Ok(Self { batches, n_rows, n_rows_read: 0, columns, used, options: options.clone() })
     }
 
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
     pub(super) fn n_rows(&self) -> Option<u64> {
         self.n_rows
     }

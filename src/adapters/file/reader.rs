@@ -5,7 +5,7 @@ use std::io::Read;
 use super::csv_reader::CsvReader;
 use super::error::FileError;
 use super::format::{Format, record_format};
-use super::options::FileOptions;
+use super::options::{Field, FileOptions};
 use super::parquet_reader::ParquetReader;
 use crate::domain::RecordBatch;
 
@@ -49,6 +49,15 @@ impl RecordReader {
     ) -> Result<Self, FileError> {
         let reader = CsvReader::over(Box::new(stream), false, options)?;
         Ok(Self { reader: Reader::Csv(Box::new(reader)), is_over: false })
+    }
+
+    /// The fields that the file has, with the names of their columns.
+    pub fn columns(&self) -> impl Iterator<Item = (Field, &str)> {
+        match &self.reader {
+            Reader::Csv(reader) => reader.columns(),
+            Reader::Parquet(reader) => reader.columns(),
+        }
+        .found()
     }
 
     /// Rows of the whole file, where the format tells.

@@ -16,7 +16,7 @@ use crate::ports::{FailureKind, PortError, PortResult, ReadQuery, RecordSource};
 /// outside, so that they are counted.
 #[derive(Debug, Clone)]
 pub struct FileSource {
-    options: FileOptions,
+    pub(super) options: FileOptions,
 }
 
 impl FileSource {

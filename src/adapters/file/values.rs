@@ -12,14 +12,14 @@ const MAX_SHOWN: usize = 60;
 static PARSER: DateTimeParser = DateTimeParser::new();
 
 /// A number as [`f64::from_str`](std::str::FromStr) reads it, which takes `NaN` and `inf` too.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(in crate::adapters) fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
 /// A time stamp in microseconds since 1970-01-01 UTC. RFC 3339, a blank for the `T` allowed; without
 /// an offset in `zone`; a date alone is its midnight. A local time that occurs twice is the first, and
 /// one that is skipped is moved on by the length of the gap.
-pub(super) fn timestamp_us(text: &str, zone: &TimeZone) -> Option<i64> {
+pub(in crate::adapters) fn timestamp_us(text: &str, zone: &TimeZone) -> Option<i64> {
     if let Some((local, rest)) = usual_form(text) {
         match rest {
             b"Z" => return utc_us(Offset::UTC, local),
@@ -62,12 +62,12 @@ fn utc_us(offset: Offset, local: DateTime) -> Option<i64> {
 }
 
 /// A local date and time in microseconds since 1970-01-01 UTC.
-pub(super) fn local_us(local: DateTime, zone: &TimeZone) -> Option<i64> {
+pub(in crate::adapters) fn local_us(local: DateTime, zone: &TimeZone) -> Option<i64> {
     zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_microsecond)
 }
 
 /// `text`, fit for a message: short, and without control characters.
-pub(super) fn clip(text: &str) -> String {
+pub(in crate::adapters) fn clip(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(MAX_SHOWN)
@@ -81,23 +81,23 @@ pub(super) fn clip(text: &str) -> String {
 
 /// The first thing that is wrong with a row.
 #[derive(Debug, Default)]
-pub(super) struct Fault(Option<String>);
+pub(in crate::adapters) struct Fault(Option<String>);
 
 impl Fault {
     /// Notes what is wrong, where nothing was before.
-    pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
+    pub(in crate::adapters) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.0.is_none() {
             self.0 = Some(text());
         }
     }
 
     /// Notes that a value is no `what`.
-    pub(super) fn value(&mut self, value: &str, column: &str, what: &str) {
+    pub(in crate::adapters) fn value(&mut self, value: &str, column: &str, what: &str) {
         self.note(|| format!("`{}` in column `{}` is not {what}", clip(value), clip(column)));
     }
 
     /// The text, behind the place of the row.
-    pub(super) fn at(self, place: impl FnOnce() -> String) -> Option<String> {
+    pub(in crate::adapters) fn at(self, place: impl FnOnce() -> String) -> Option<String> {
         self.0.map(|text| format!("{}: {text}", place()))
     }
 }

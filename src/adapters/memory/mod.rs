@@ -13,5 +13,4 @@ mod store;
 pub use clock::ManualClock;
 pub use fault::{Fault, FaultScript, Hold, Operation};
 pub use source::MemorySource;
-pub use state::MemoryError;
 pub use store::MemoryStore;

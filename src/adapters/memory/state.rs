@@ -1,54 +1,16 @@
 //! What the store holds, and the rules by which it changes: each change whole, or not at all.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::adapters::ledger_rules::{
+    ABANDONED, LedgerError, check_end, check_move, check_publication, check_rows,
+};
 use crate::domain::{
     ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus,
 };
-use crate::ports::{Conclusion, FailureKind, PortError};
-
-/// What the store in memory refuses to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MemoryError {
-    /// No such run.
-    #[error("there is no run {0}")]
-    NoSuchRun(RunId),
-    /// The run cannot pass to that status.
-    #[error("run {run_id} is `{from}` and cannot become `{to}`")]
-    IllegalMove {
-        /// The run.
-        run_id: RunId,
-        /// Its status.
-        from: RunStatus,
-        /// The status wanted.
-        to: RunStatus,
-    },
-    /// A set names a group, parameter or refusal twice.
-    #[error("run {run_id} has a {what} twice")]
-    Repeated {
-        /// The run.
-        run_id: RunId,
-        /// Which row.
-        what: &'static str,
-    },
-    /// A publication names a run of another scope.
-    #[error("run {run_id} cannot be published for scope `{wanted}`")]
-    OtherScope {
-        /// The run.
-        run_id: RunId,
-        /// The publication's scope.
-        wanted: String,
-    },
-}
-
-impl From<MemoryError> for PortError {
-    fn from(error: MemoryError) -> Self {
-        Self::new(FailureKind::Internal, error)
-    }
-}
+use crate::ports::Conclusion;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -85,7 +47,7 @@ impl State {
         id
     }
 
-    pub(super) fn start(&mut self, run_id: RunId, at: Timestamp) -> Result<(), MemoryError> {
+    pub(super) fn start(&mut self, run_id: RunId, at: Timestamp) -> Result<(), LedgerError> {
         let entry = self.entry(run_id, RunStatus::Running)?;
         entry.row.status = RunStatus::Running;
         entry.row.started_at = Some(at);
@@ -93,15 +55,14 @@ impl State {
     }
 
     /// Checks everything first, so that a refusal changes nothing.
-    pub(super) fn conclude(&mut self, conclusion: &Conclusion) -> Result<(), MemoryError> {
+    pub(super) fn conclude(&mut self, conclusion: &Conclusion) -> Result<(), LedgerError> {
         let (run_id, to) = (conclusion.run_id, conclusion.status);
-        let from = self.entry(run_id, to)?.row.status;
-        if !to.is_final() {
-            return Err(MemoryError::IllegalMove { run_id, from, to });
-        }
+        check_end(run_id, to)?;
+        let scope = self.entry(run_id, to)?.row.request.scope.clone();
         check_rows(conclusion)?;
         if let Some(publication) = &conclusion.publication {
-            self.check_publication(run_id, publication)?;
+            let of = self.run(publication.run_id).map(|row| row.request.scope.clone());
+            check_publication(publication, &scope, of)?;
             self.publications.push(publication.clone());
         }
         let entry = self.entry(run_id, to)?;
@@ -122,7 +83,7 @@ impl State {
             if row.request.scope == scope && row.status == RunStatus::Running {
                 row.status = RunStatus::Abandoned;
                 row.finished_at = Some(at);
-                "died without a word; found by the next run".clone_into(&mut row.message);
+                ABANDONED.clone_into(&mut row.message);
                 ids.push(row.id);
             }
         }
@@ -151,46 +112,9 @@ impl State {
     }
 
     /// The run, where it may pass to the status `to`.
-    fn entry(&mut self, run_id: RunId, to: RunStatus) -> Result<&mut Entry, MemoryError> {
-        let entry = self.runs.get_mut(&run_id).ok_or(MemoryError::NoSuchRun(run_id))?;
-        let from = entry.row.status;
-        if from.may_become(to) {
-            Ok(entry)
-        } else {
-            Err(MemoryError::IllegalMove { run_id, from, to })
-        }
+    fn entry(&mut self, run_id: RunId, to: RunStatus) -> Result<&mut Entry, LedgerError> {
+        let entry = self.runs.get_mut(&run_id).ok_or(LedgerError::NoSuchRun(run_id))?;
+        check_move(run_id, entry.row.status, to)?;
+        Ok(entry)
     }
-
-    fn check_publication(
-        &self,
-        concluded: RunId,
-        publication: &Publication,
-    ) -> Result<(), MemoryError> {
-        for run_id in [concluded, publication.run_id] {
-            let row = self.run(run_id).ok_or(MemoryError::NoSuchRun(run_id))?;
-            if row.request.scope != publication.scope {
-                let wanted = publication.scope.clone();
-                return Err(MemoryError::OtherScope { run_id, wanted });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_rows(conclusion: &Conclusion) -> Result<(), MemoryError> {
-    let Conclusion { run_id, set, refusals, .. } = conclusion;
-    let checks = [
-        ("group", all_differ(set.groups.iter().map(|row| &row.key))),
-        ("parameter", all_differ(set.parameters.iter().map(|row| (&row.key, &row.name)))),
-        ("refusal", all_differ(refusals.iter().map(|row| (&row.region, row.reason)))),
-    ];
-    match checks.into_iter().find(|(_, differ)| !differ) {
-        Some((what, _)) => Err(MemoryError::Repeated { run_id: *run_id, what }),
-        None => Ok(()),
-    }
-}
-
-fn all_differ<T: Eq + Hash>(mut items: impl Iterator<Item = T>) -> bool {
-    let mut seen = HashSet::new();
-    items.all(|item| seen.insert(item))
 }

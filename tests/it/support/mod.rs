@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
+pub(crate) mod clock;
 pub(crate) mod program;
+pub(crate) mod sqlserver;
 
 use jiff::Timestamp;
 use speedfit::domain::{

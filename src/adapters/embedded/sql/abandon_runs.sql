@@ -1,8 +1,8 @@
--- ?1 scope, ?2 finished_at
+-- ?1 scope, ?2 finished_at, ?3 message
 UPDATE run
 SET
     status = 'abandoned',
     finished_at = ?2,
-    message = 'died without a word; found by the next run'
+    message = ?3
 WHERE scope = ?1 AND status = 'running'
 RETURNING id;

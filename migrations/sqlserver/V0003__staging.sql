@@ -1,0 +1,43 @@
+-- Where the rows of a run land before the one short transaction that keeps them: groups, parameters
+-- and refusals together, so that they travel in one bulk load. The load key tells the tries of one
+-- run apart. No check, foreign key or trigger, since INSERT BULK would then need the right to ALTER.
+
+CREATE TABLE {schema}.staged_row (
+    run_id bigint NOT NULL,
+    load_key bigint NOT NULL,
+    kind nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    ordinal bigint NOT NULL,
+    region nvarchar(400) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    band nvarchar(100) COLLATE Latin1_General_100_BIN2 NULL,
+    priority nvarchar(100) COLLATE Latin1_General_100_BIN2 NULL,
+    model nvarchar(100) NULL,
+    loss nvarchar(100) NULL,
+    outcome nvarchar(20) NULL,
+    source_level nvarchar(20) NULL,
+    n_read bigint NULL,
+    n_refused bigint NULL,
+    n_used bigint NULL,
+    termination nvarchar(100) NULL,
+    iterations bigint NULL,
+    ssr_log float(53) NULL,
+    rmse_log float(53) NULL,
+    mae_s float(53) NULL,
+    median_ape float(53) NULL,
+    share_under_p90 float(53) NULL,
+    condition float(53) NULL,
+    verdict nvarchar(20) NULL,
+    message nvarchar(max) NULL,
+    name nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    unit nvarchar(40) NULL,
+    estimate float(53) NULL,
+    std_error float(53) NULL,
+    ci_low float(53) NULL,
+    ci_high float(53) NULL,
+    raw_estimate float(53) NULL,
+    pool_weight float(53) NULL,
+    status nvarchar(20) NULL,
+    reason nvarchar(40) NULL,
+    count bigint NULL,
+    examples nvarchar(max) NULL,
+    CONSTRAINT staged_row_pk PRIMARY KEY CLUSTERED (run_id, load_key, kind, ordinal)
+);

@@ -1,0 +1,107 @@
+//! What no ledger does, whatever keeps it: the rules that every store holds a change against.
+//!
+//! A store reads what it knows of a run and asks here; knows nothing of any database.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use crate::domain::{Publication, RunId, RunStatus};
+use crate::ports::{Conclusion, FailureKind, PortError};
+
+/// What a run's row says that was found dead.
+pub(super) const ABANDONED: &str = "died without a word; found by the next run";
+
+/// A change that the ledger refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// No such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The run cannot pass to that status.
+    #[error("run {run_id} is `{from}` and cannot become `{to}`")]
+    IllegalMove {
+        /// The run.
+        run_id: RunId,
+        /// Its status.
+        from: RunStatus,
+        /// The status wanted.
+        to: RunStatus,
+    },
+    /// A run was to end in a status that is no end.
+    #[error("run {run_id} cannot end as `{status}`")]
+    NoEnd {
+        /// The run.
+        run_id: RunId,
+        /// The status wanted.
+        status: RunStatus,
+    },
+    /// A set names a group, parameter or refusal twice.
+    #[error("run {run_id} has a {what} twice")]
+    Repeated {
+        /// The run.
+        run_id: RunId,
+        /// Which row.
+        what: &'static str,
+    },
+    /// A publication names a run of another scope.
+    #[error("run {run_id} is of scope `{of}` and cannot be published for `{wanted}`")]
+    OtherScope {
+        /// The run.
+        run_id: RunId,
+        /// Its scope.
+        of: String,
+        /// The publication's scope.
+        wanted: String,
+    },
+}
+
+impl From<LedgerError> for PortError {
+    fn from(error: LedgerError) -> Self {
+        Self::new(FailureKind::Internal, error)
+    }
+}
+
+/// Whether the run, which stands at `from`, may pass to the status `to`.
+pub(super) fn check_move(run_id: RunId, from: RunStatus, to: RunStatus) -> Result<(), LedgerError> {
+    if from.may_become(to) { Ok(()) } else { Err(LedgerError::IllegalMove { run_id, from, to }) }
+}
+
+/// Whether a run can end in that status at all.
+pub(super) fn check_end(run_id: RunId, status: RunStatus) -> Result<(), LedgerError> {
+    if status.is_final() { Ok(()) } else { Err(LedgerError::NoEnd { run_id, status }) }
+}
+
+/// Whether a run of scope `scope` may, as it ends, move the mark so. `of` is the scope of the run
+/// that becomes current, where there is such a run.
+pub(super) fn check_publication(
+    publication: &Publication,
+    scope: &str,
+    of: Option<String>,
+) -> Result<(), LedgerError> {
+    let run_id = publication.run_id;
+    let of = of.ok_or(LedgerError::NoSuchRun(run_id))?;
+    if of != publication.scope || scope != publication.scope {
+        let wanted = publication.scope.clone();
+        return Err(LedgerError::OtherScope { run_id, of, wanted });
+    }
+    Ok(())
+}
+
+/// Whether every group, parameter and refusal is there once.
+pub(super) fn check_rows(conclusion: &Conclusion) -> Result<(), LedgerError> {
+    let Conclusion { run_id, set, refusals, .. } = conclusion;
+    let checks = [
+        ("group", all_differ(set.groups.iter().map(|row| &row.key))),
+        ("parameter", all_differ(set.parameters.iter().map(|row| (&row.key, &row.name)))),
+        ("refusal", all_differ(refusals.iter().map(|row| (&row.region, row.reason)))),
+    ];
+    match checks.into_iter().find(|(_, differ)| !differ) {
+        Some((what, _)) => Err(LedgerError::Repeated { run_id: *run_id, what }),
+        None => Ok(()),
+    }
+}
+
+fn all_differ<T: Eq + Hash>(mut items: impl Iterator<Item = T>) -> bool {
+    let mut seen = HashSet::new();
+    items.all(|item| seen.insert(item))
+}

@@ -1,0 +1,210 @@
+//! Rows of the driver into batches of records.
+//!
+//! The hot loop of the reading: a value is looked at once and goes straight into its column.
+
+use jiff::tz::TimeZone;
+use tiberius::time::DateTime2;
+use tiberius::{ColumnData, TokenRow};
+
+use super::kinds::Wanted;
+use super::layout::Layout;
+use super::text::{TextBuffer, text_of};
+use super::wall_clock::{WallClock, shown};
+use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, number, timestamp_us};
+use crate::domain::record::RecordRef;
+use crate::domain::{RecordBatch, Selection};
+use crate::ports::ReadQuery;
+
+const DAY_US: i64 = 86_400_000_000;
+const MINUTE_US: i64 = 60_000_000;
+/// Days from 0001-01-01 and from 1900-01-01 to 1970-01-01.
+const DAYS_FROM_YEAR_1: i64 = 719_162;
+const DAYS_FROM_1900: i64 = 25_567;
+
+/// Turns rows into records, and leaves out those that were not asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Decoder {
+    /// Where each field stands in a row.
+    places: [Option<usize>; Field::COUNT],
+    names: [String; Field::COUNT],
+    distance_unit: DistanceUnit,
+    time_unit: TimeUnit,
+    clock: WallClock,
+    /// Bounds of the window, microseconds since 1970-01-01 UTC.
+    from_us: i64,
+    to_us: i64,
+    selection: Selection,
+}
+
+impl Decoder {
+    pub(super) fn new(
+        layout: &Layout,
+        units: (DistanceUnit, TimeUnit),
+        zone: &TimeZone,
+        query: &ReadQuery,
+    ) -> Self {
+        let mut places = [None; Field::COUNT];
+        let mut names = [const { String::new() }; Field::COUNT];
+        for (at, column) in layout.columns.iter().enumerate() {
+            places[column.field as usize] = Some(at);
+            names[column.field as usize].push_str(column.name.as_str());
+        }
+        let (from_us, to_us) = query.window.bounds_us();
+        Self {
+            places,
+            names,
+            distance_unit: units.0,
+            time_unit: units.1,
+            clock: WallClock::new(zone.clone()),
+            from_us,
+            to_us,
+            selection: query.selection.clone(),
+        }
+    }
+
+    /// Appends a row, where it was asked for.
+    pub(super) fn push(&mut self, row: &TokenRow<'static>, batch: &mut RecordBatch) {
+        let mut fault = Fault::default();
+        let occurred_at_us = self.time(row, &mut fault);
+        if occurred_at_us.is_some_and(|at| at < self.from_us || at >= self.to_us) {
+            return;
+        }
+        let mut room = [TextBuffer::EMPTY; 4];
+        let [id_room, region_room, parent_room, priority_room] = &mut room;
+        let region = self.text(row, Field::Region, region_room, &mut fault);
+        if !self.selection.is_all() && !region.is_some_and(|r| self.selection.contains(r)) {
+            return;
+        }
+        let incident_id = self.text(row, Field::IncidentId, id_room, &mut fault);
+        let distance = self.number(row, Field::Distance, &mut fault);
+        let travel_time = self.number(row, Field::TravelTime, &mut fault);
+        let record = RecordRef {
+            incident_id,
+            region,
+            parent_region: self.text(row, Field::ParentRegion, parent_room, &mut fault),
+            priority: self.text(row, Field::Priority, priority_room, &mut fault),
+            occurred_at_us,
+            distance_km: distance.map(|x| self.distance_unit.to_km(x)),
+            travel_time_s: travel_time.map(|x| self.time_unit.to_s(x)),
+            weight: self.number(row, Field::Weight, &mut fault),
+            fault: None,
+        };
+        let fault = fault.at(|| match incident_id {
+            Some(id) => format!("incident `{id}`"),
+            None => "a row without an id".to_owned(),
+        });
+        batch.push(RecordRef { fault: fault.as_deref(), ..record });
+    }
+
+    fn value<'a>(
+        &self,
+        row: &'a TokenRow<'static>,
+        field: Field,
+    ) -> Option<&'a ColumnData<'static>> {
+        row.get(self.places[field as usize]?)
+    }
+
+    fn text<'a>(
+        &self,
+        row: &'a TokenRow<'static>,
+        field: Field,
+        room: &'a mut TextBuffer,
+        fault: &mut Fault,
+    ) -> Option<&'a str> {
+        match text_of(self.value(row, field)?, room) {
+            Ok(text) => text,
+            Err(other) => self.unread(other, field, fault),
+        }
+    }
+
+    fn number(&self, row: &TokenRow<'static>, field: Field, fault: &mut Fault) -> Option<f64> {
+        match self.value(row, field)? {
+            ColumnData::F64(number) => *number,
+            ColumnData::F32(number) => number.map(f64::from),
+            ColumnData::I32(number) => number.map(f64::from),
+            #[expect(clippy::cast_precision_loss, reason = "as a record file's digits are read")]
+            ColumnData::I64(number) => number.map(|n| n as f64),
+            ColumnData::I16(number) => number.map(f64::from),
+            ColumnData::U8(number) => number.map(f64::from),
+            ColumnData::String(text) => {
+                let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+                let value = number(text);
+                if value.is_none() {
+                    fault.value(text, &self.names[field as usize], "a number");
+                }
+                value
+            }
+            other => self.unread(other, field, fault),
+        }
+    }
+
+    /// When it occurred, microseconds since 1970-01-01 UTC.
+    fn time(&mut self, row: &TokenRow<'static>, fault: &mut Fault) -> Option<i64> {
+        let value = self.value(row, Field::OccurredAt)?;
+        let wall_us = match value {
+            ColumnData::DateTime2(at) => datetime2_us((*at)?),
+            ColumnData::DateTime(at) => {
+                let at = (*at)?;
+                // To the millisecond, as SQL Server shows the thirds of 10 ms that it counts.
+                let ms = (i64::from(at.seconds_fragments()) * 10 + 1) / 3;
+                Some(days_us(at.days().into(), DAYS_FROM_1900) + ms * 1000)
+            }
+            ColumnData::SmallDateTime(at) => {
+                let at = (*at)?;
+                // Its second half counts minutes, whatever the driver calls it.
+                let minutes = i64::from(at.seconds_fragments());
+                Some(days_us(at.days().into(), DAYS_FROM_1900) + minutes * MINUTE_US)
+            }
+            ColumnData::Date(date) => Some(days_us((*date)?.days().into(), DAYS_FROM_YEAR_1)),
+            ColumnData::DateTimeOffset(at) => {
+                let at_us = datetime2_us((*at)?.datetime2());
+                return at_us.or_else(|| self.unread(value, Field::OccurredAt, fault));
+            }
+            ColumnData::String(text) => {
+                let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+                let at_us = timestamp_us(text, self.clock.zone());
+                return at_us.or_else(|| self.no_time(text, fault));
+            }
+            _ => return self.unread(value, Field::OccurredAt, fault),
+        };
+        match wall_us.and_then(|wall_us| self.clock.at_us(wall_us)) {
+            Some(at_us) => Some(at_us),
+            None => match wall_us.and_then(shown) {
+                Some(wall) => self.no_time(&wall.to_string(), fault),
+                None => self.unread(value, Field::OccurredAt, fault),
+            },
+        }
+    }
+
+    #[cold]
+    fn no_time(&self, text: &str, fault: &mut Fault) -> Option<i64> {
+        fault.value(text, &self.names[Field::OccurredAt as usize], "a time stamp");
+        None
+    }
+
+    /// Notes a value of a type that the column did not have when it was described.
+    #[cold]
+    fn unread<T>(&self, value: &ColumnData<'static>, field: Field, fault: &mut Fault) -> Option<T> {
+        let wanted = match Wanted::of(field) {
+            Wanted::Text => "a text",
+            Wanted::Number => "a number",
+            Wanted::Time => "a time stamp",
+        };
+        fault.value(&format!("{value:?}"), &self.names[field as usize], wanted);
+        None
+    }
+}
+
+fn days_us(days: i64, days_to_1970: i64) -> i64 {
+    (days - days_to_1970) * DAY_US
+}
+
+/// Microseconds since 1970-01-01; finer ticks are cut off.
+fn datetime2_us(at: DateTime2) -> Option<i64> {
+    let increments = i64::try_from(at.time().increments()).ok()?;
+    let us = match at.time().scale() {
+        7 => increments / 10,
+        scale => increments.checked_mul(10_i64.checked_pow(6_u32.checked_sub(scale.into())?)?)?,
+    };
+    Some(days_us(at.date().days().into(), DAYS_FROM_YEAR_1) + us)
+}
