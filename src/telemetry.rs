@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of settings files or commands. No field ever holds a secret.
 
+use std::panic::PanicHookInfo;
+
 use tracing::Subscriber;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -31,9 +33,25 @@ where
 {
     let subscriber = subscriber(level, format, is_terminal, writer)?;
     // Fails only where there is one already, which then stays.
-    _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
     Ok(())
 }
+
+/// Whoever waits for the part that panicked makes an error of it; where it happened, only the log
+/// tells.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let text = panic.payload_as_str().unwrap_or("for no reason that it tells");
+    tracing::error!(place, "a part of the program broke off: {text}");
+}
+
+/// Directives that stand before those of the settings, which win where they name the same module.
+///
+/// The driver logs each error of the server that it hands back as well, and at `trace` every row;
+/// no event of it holds a password, a token or a login packet.
+const BEFORE: &str = "tiberius=off";
 
 /// A log that writes to `writer`, with colours where that is a terminal.
 ///
@@ -48,7 +66,7 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(level)?;
+    let filter = EnvFilter::builder().parse(format!("{BEFORE},{level}"))?;
     let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(is_terminal);
     let as_json = match format {
         LogFormat::Json => true,
@@ -110,6 +128,27 @@ mod tests {
                 "spans": [{ "name": "run", "run": 7, "scope": "city" }],
             });
             assert_eq!(event, expected);
+        }
+    }
+
+    /// Whether an error of the driver is logged.
+    fn shows_driver(level: &str) -> bool {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = subscriber(level, LogFormat::Human, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(log, || {
+            tracing::error!(target: "tiberius::tds::stream::token", "deadlock");
+        });
+        !lines.0.lock().unwrap().is_empty()
+    }
+
+    #[test]
+    fn the_driver_is_quiet_unless_it_is_named() {
+        for level in ["error", "info", "trace", "off", "info,speedfit=trace"] {
+            assert!(!shows_driver(level), "{level}");
+        }
+        for level in ["tiberius=debug", "off,tiberius=error", "info,tiberius::tds=error"] {
+            assert!(shows_driver(level), "{level}");
         }
     }
 

@@ -1,13 +1,16 @@
 //! The one place that names adapters and wires everything: settings in, a plan and a world out.
 
+mod examine;
 mod import;
 mod outputs;
 mod plan;
+mod sqlserver;
 mod world;
 
 use std::path::PathBuf;
 
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
+pub use examine::{can_sample, examine_source, examine_store};
 pub use import::{import_batches, import_file};
 pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report, write_file,

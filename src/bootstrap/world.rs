@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::sqlserver;
 use crate::adapters::embedded::{Embedded, Mode, Options};
 use crate::adapters::file::{self, ColumnMap, Field, FileOptions, FileSource, Format};
 use crate::adapters::memory::MemoryStore;
-use crate::config::{self, Settings, SourceKind, StoreKind};
+use crate::config::{self, ConfigError, Loaded, Settings, SourceKind, StoreKind};
 use crate::job::World;
 use crate::ports::{
-    Clock, FailureKind, MigrationReport, PortError, PortResult, RecordSource, SchemaAdmin as _,
-    Store, SystemClock,
+    Clock, FailureKind, MigrationReport, PortError, PortResult, RecordSource, SchemaAdmin, Store,
+    SystemClock,
 };
 
 /// The clock of the machine.
@@ -19,29 +20,47 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
+/// What of the world is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The source.
+    #[error("cannot open the source")]
+    Source(#[source] PortError),
+    /// The store.
+    #[error("cannot open the store")]
+    Store(#[source] PortError),
+    /// A secret that the settings need.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+}
+
 /// The store of the settings, its schema up to date.
 ///
 /// The embedded database is made, or brought up to date, where `create` is set: it belongs to the
-/// one who runs the command.
+/// one who runs the command. A schema on a server is changed by [`migrate`] alone.
 ///
 /// # Errors
-/// [`PortError`] of the store.
-pub async fn store(settings: &Settings, create: bool) -> PortResult<Arc<dyn Store>> {
-    match settings.store.kind {
-        StoreKind::Embedded => Ok(Arc::new(embedded(settings, create).await?)),
+/// [`WorldError::Store`]; [`WorldError::Settings`] where a secret is missing.
+pub async fn store(loaded: &Loaded, create: bool) -> Result<Arc<dyn Store>, WorldError> {
+    match loaded.settings.store.kind {
+        StoreKind::Embedded => {
+            let database = embedded(&loaded.settings, create).await.map_err(WorldError::Store)?;
+            Ok(Arc::new(database))
+        }
+        StoreKind::SqlServer => Ok(Arc::new(sqlserver::store(loaded).await?)),
     }
 }
 
 pub(super) async fn embedded(settings: &Settings, create: bool) -> PortResult<Embedded> {
     if !create {
-        return open(settings, Mode::Existing).await;
+        return open_embedded(settings, Mode::Existing).await;
     }
-    let database = open(settings, Mode::Migrating).await?;
+    let database = open_embedded(settings, Mode::Migrating).await?;
     database.migrate().await?;
     Ok(database)
 }
 
-async fn open(settings: &Settings, mode: Mode) -> PortResult<Embedded> {
+pub(super) async fn open_embedded(settings: &Settings, mode: Mode) -> PortResult<Embedded> {
     let pages_per_mb = (1 << 20) / Options::PAGE_BYTES;
     let quota = settings.embedded.max_size_mb;
     let max_pages = (quota > 0).then(|| quota.saturating_mul(pages_per_mb));
@@ -49,34 +68,46 @@ async fn open(settings: &Settings, mode: Mode) -> PortResult<Embedded> {
     Embedded::open_with(&settings.embedded.path, mode, options).await
 }
 
-/// Brings the store's schema up to date, or prints the SQL that would.
+/// Brings the store's schema up to date.
 ///
 /// # Errors
-/// [`PortError`] of the store.
-pub async fn migrate(settings: &Settings) -> PortResult<MigrationReport> {
-    match settings.store.kind {
-        StoreKind::Embedded => open(settings, Mode::Migrating).await?.migrate().await,
-    }
+/// Those of [`store`].
+pub async fn migrate(loaded: &Loaded) -> Result<MigrationReport, WorldError> {
+    schema_admin(loaded).await?.migrate().await.map_err(WorldError::Store)
 }
 
 /// The SQL of the migrations that the store misses.
 ///
 /// # Errors
-/// [`PortError`] of the store.
-pub async fn migration_script(settings: &Settings) -> PortResult<String> {
-    match settings.store.kind {
-        StoreKind::Embedded => open(settings, Mode::Migrating).await?.script().await,
+/// Those of [`store`].
+pub async fn migration_script(loaded: &Loaded) -> Result<String, WorldError> {
+    schema_admin(loaded).await?.script().await.map_err(WorldError::Store)
+}
+
+/// The store, whatever the version of its schema.
+async fn schema_admin(loaded: &Loaded) -> Result<Arc<dyn SchemaAdmin>, WorldError> {
+    match loaded.settings.store.kind {
+        StoreKind::Embedded => {
+            let database = open_embedded(&loaded.settings, Mode::Migrating).await;
+            Ok(Arc::new(database.map_err(WorldError::Store)?))
+        }
+        StoreKind::SqlServer => Ok(Arc::new(sqlserver::store_to_migrate(loaded).await?)),
     }
 }
 
 /// The source of the settings.
 ///
 /// # Errors
-/// [`PortError`] where it cannot be opened.
-pub async fn source(settings: &Settings) -> PortResult<Arc<dyn RecordSource>> {
+/// [`WorldError::Source`]; [`WorldError::Settings`] where a secret is missing.
+pub async fn source(loaded: &Loaded) -> Result<Arc<dyn RecordSource>, WorldError> {
+    let settings = &loaded.settings;
     match settings.source.kind {
-        SourceKind::Embedded => Ok(Arc::new(embedded(settings, false).await?)),
+        SourceKind::Embedded => {
+            let database = embedded(settings, false).await.map_err(WorldError::Source)?;
+            Ok(Arc::new(database))
+        }
         SourceKind::File => Ok(file_source(settings, &settings.file.path)),
+        SourceKind::SqlServer => Ok(Arc::new(sqlserver::source(loaded)?)),
     }
 }
 
@@ -91,31 +122,45 @@ pub fn file_source(settings: &Settings, path: &Path) -> Arc<dyn RecordSource> {
 ///
 /// # Errors
 /// Those of [`source`] and [`store`]; which of them, the first part says.
-pub async fn world(settings: &Settings, dry_run: bool) -> Result<World, WorldError> {
+pub async fn world(loaded: &Loaded, dry_run: bool) -> Result<World, WorldError> {
+    // Before anything is made: a run that lacks one was not started.
+    for (secret, key) in loaded.settings.needed_secrets() {
+        loaded.secrets.require(secret, key)?;
+    }
     // The store first: where both are one file, its schema must be there before records are read.
-    let store = match store(settings, !dry_run).await {
-        // Nothing is current in a store that is not there yet.
-        Err(error) if dry_run && error.kind == FailureKind::Missing => {
+    let store = match store(loaded, !dry_run).await {
+        // Nothing is current in a file that is not there yet.
+        Err(WorldError::Store(error))
+            if dry_run
+                && error.kind == FailureKind::Missing
+                && loaded.settings.store.kind == StoreKind::Embedded =>
+        {
             Arc::new(MemoryStore::default())
         }
-        opened => opened.map_err(WorldError::Store)?,
+        opened => opened?,
     };
-    let source = source(settings).await.map_err(WorldError::Source)?;
+    let source = source(loaded).await?;
     Ok(World { source, store, clock: clock() })
 }
 
-/// Which half of the world is not there.
-#[derive(Debug, thiserror::Error)]
-pub enum WorldError {
-    /// The source.
-    #[error("cannot open the source")]
-    Source(#[source] PortError),
-    /// The store.
-    #[error("cannot open the store")]
-    Store(#[source] PortError),
+pub(super) fn file_options(settings: &Settings, path: &Path) -> FileOptions {
+    FileOptions {
+        format: match settings.file.format {
+            config::FileFormat::Auto => None,
+            config::FileFormat::Csv => Some(Format::Csv),
+            config::FileFormat::Parquet => Some(Format::Parquet),
+        },
+        columns: column_map(settings),
+        distance_unit: distance_unit(settings),
+        time_unit: time_unit(settings),
+        time_zone: settings.time_zone.clone(),
+        delimiter: settings.file.delimiter.byte(),
+        ..FileOptions::new(path)
+    }
 }
 
-fn file_options(settings: &Settings, path: &Path) -> FileOptions {
+/// The columns that the user named; of the others the contract's names hold.
+pub(super) fn column_map(settings: &Settings) -> ColumnMap {
     let columns = &settings.columns;
     let named = [
         (Field::IncidentId, &columns.incident_id),
@@ -128,27 +173,22 @@ fn file_options(settings: &Settings, path: &Path) -> FileOptions {
         (Field::Weight, &columns.weight),
     ];
     let is_named = |column: &str| columns.user_set().any(|(_, named)| named == column);
-    let map = (named.iter().filter(|(_, column)| is_named(column)))
-        .fold(ColumnMap::default(), |map, (field, column)| map.with(*field, column));
-    FileOptions {
-        format: match settings.file.format {
-            config::FileFormat::Auto => None,
-            config::FileFormat::Csv => Some(Format::Csv),
-            config::FileFormat::Parquet => Some(Format::Parquet),
-        },
-        columns: map,
-        distance_unit: match columns.distance_unit {
-            config::DistanceUnit::Kilometre => file::DistanceUnit::Km,
-            config::DistanceUnit::Metre => file::DistanceUnit::M,
-            config::DistanceUnit::Mile => file::DistanceUnit::Mi,
-        },
-        time_unit: match columns.time_unit {
-            config::TimeUnit::Second => file::TimeUnit::S,
-            config::TimeUnit::Minute => file::TimeUnit::Min,
-            config::TimeUnit::Hour => file::TimeUnit::H,
-        },
-        time_zone: settings.time_zone.clone(),
-        delimiter: settings.file.delimiter.byte(),
-        ..FileOptions::new(path)
+    (named.iter().filter(|(_, column)| is_named(column)))
+        .fold(ColumnMap::default(), |map, (field, column)| map.with(*field, column))
+}
+
+pub(super) fn distance_unit(settings: &Settings) -> file::DistanceUnit {
+    match settings.columns.distance_unit {
+        config::DistanceUnit::Kilometre => file::DistanceUnit::Km,
+        config::DistanceUnit::Metre => file::DistanceUnit::M,
+        config::DistanceUnit::Mile => file::DistanceUnit::Mi,
+    }
+}
+
+pub(super) fn time_unit(settings: &Settings) -> file::TimeUnit {
+    match settings.columns.time_unit {
+        config::TimeUnit::Second => file::TimeUnit::S,
+        config::TimeUnit::Minute => file::TimeUnit::Min,
+        config::TimeUnit::Hour => file::TimeUnit::H,
     }
 }

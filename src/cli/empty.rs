@@ -40,7 +40,7 @@ fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
 }
 
 /// What the operator can do about rows that were refused for that reason.
-fn remedy(reason: RefusalReason) -> &'static str {
+pub(super) fn remedy(reason: RefusalReason) -> &'static str {
     match reason {
         RefusalReason::Unreadable => {
             "`--json` shows examples under `refusals`; check `columns` and `file.delimiter`"

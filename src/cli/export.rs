@@ -71,7 +71,7 @@ impl FileFlags {
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
     options.files.check()?;
-    let store = open_store(&loaded.settings).await?;
+    let store = open_store(&loaded).await?;
     let run = pick_run(&*store, &loaded.settings.scope, options.run).await?;
     let set = store.parameter_set(run.id).await.map_err(store_failure)?;
     let set = set.with_context(|| format!("run {} is gone from the store", run.id))?;

@@ -13,6 +13,7 @@ use super::numbers::count;
 use super::run::world_failure;
 use super::signals::stop_token;
 use crate::bootstrap::{self, ImportOutcome};
+use crate::config::SourceKind;
 
 /// Add the records of a CSV or Parquet file to the embedded database, dirt included.
 #[derive(Debug, Args)]
@@ -28,6 +29,9 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
+    if loaded.settings.source.kind == SourceKind::SqlServer {
+        return Err(not_ours());
+    }
     let cancel = stop_token()?;
     let path = &options.file;
     let imported = bootstrap::import_file(&loaded.settings, path, options.again, &cancel).await;
@@ -59,4 +63,16 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
             Err(Hinted::new("`--again` adds its records once more", failure).into())
         }
     }
+}
+
+/// Runs would not read what is imported; and the client's own tables are never written to.
+fn not_ours() -> anyhow::Error {
+    let what =
+        anyhow!("`source.kind` is `sqlserver`, and `import` writes to the embedded database only");
+    let failure = Failure::new(Exit::Settings, what);
+    Hinted::new(
+        "`--set source.kind=embedded`, or load the table with the server's own tools",
+        failure,
+    )
+    .into()
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::pick::store_failure;
+use super::run::world_failure;
 use crate::bootstrap;
 
 /// Bring the store's schema up to date. Doing it twice is harmless.
@@ -19,11 +19,11 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
     if options.script {
-        let script = bootstrap::migration_script(&loaded.settings).await;
-        context.print(&script.map_err(store_failure)?)?;
+        let script = bootstrap::migration_script(&loaded).await;
+        context.print(&script.map_err(world_failure)?)?;
         return Ok(Exit::Done);
     }
-    let report = bootstrap::migrate(&loaded.settings).await.map_err(store_failure)?;
+    let report = bootstrap::migrate(&loaded).await.map_err(world_failure)?;
     if context.json() {
         context.print_json(&json!({
             "from_version": report.from_version,

@@ -13,6 +13,8 @@ pub mod table;
 mod completions;
 mod demo;
 mod demo_records;
+mod doctor;
+mod doctor_findings;
 mod empty;
 mod events;
 mod export;
@@ -68,6 +70,7 @@ commands! {
     Show(show),
     Export(export),
     Migrate(migrate),
+    Doctor(doctor),
     ShowConfig(show_config),
     Completions(completions),
 }

@@ -7,8 +7,9 @@ use anyhow::anyhow;
 
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
+use super::run::world_failure;
 use crate::bootstrap;
-use crate::config::Settings;
+use crate::config::Loaded;
 use crate::domain::{RunId, RunRow};
 use crate::ports::{PortError, RunFilter, Store};
 
@@ -39,8 +40,8 @@ impl FromStr for RunChoice {
 }
 
 /// The store of the settings, which must be there.
-pub(super) async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    bootstrap::store(settings, false).await.map_err(store_failure)
+pub(super) async fn open_store(loaded: &Loaded) -> anyhow::Result<Arc<dyn Store>> {
+    bootstrap::store(loaded, false).await.map_err(world_failure)
 }
 
 /// The exit of a store that does not answer.

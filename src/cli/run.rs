@@ -68,6 +68,9 @@ fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> an
     let source = match kind {
         SourceKind::Embedded => "`speedfit import FILE` adds records to the embedded database",
         SourceKind::File => "check `file.path`, and that whatever writes the file has finished",
+        SourceKind::SqlServer => {
+            "check `sqlserver.table` or `sqlserver.query`; `speedfit doctor` shows what it gives"
+        }
     };
     let rows = &report.results.rows;
     let hint = empty::hint(plan, source, rows.read, rows.used, &rows.refused);
@@ -97,7 +100,7 @@ pub(super) async fn run_once(
     let cancel = stop_token()?;
     let clock = bootstrap::clock();
     let plan = bootstrap::plan(loaded, ask, clock.now())?;
-    let world = bootstrap::world(&loaded.settings, plan.dry_run).await.map_err(world_failure)?;
+    let world = bootstrap::world(loaded, plan.dry_run).await.map_err(world_failure)?;
     let progress = Told::new(context.progress());
     let outcome = execute(&plan, &world, &progress, &cancel).await;
     progress.finish();
@@ -156,5 +159,6 @@ pub(super) fn world_failure(error: WorldError) -> anyhow::Error {
     match error {
         WorldError::Source(cause) => Failure::new(Exit::SourceUnavailable, cause).into(),
         WorldError::Store(cause) => Failure::new(Exit::StoreUnavailable, cause).into(),
+        WorldError::Settings(cause) => cause.into(),
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
-    let store = open_store(&loaded.settings).await?;
+    let store = open_store(&loaded).await?;
     let scope = (!options.all_scopes).then(|| loaded.settings.scope.clone());
     let filter = RunFilter { scope: scope.clone(), limit: options.limit };
     let runs = store.runs(&filter).await.map_err(store_failure)?;

@@ -27,7 +27,7 @@ struct Document<'a> {
 
 pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
-    let store = open_store(&loaded.settings).await?;
+    let store = open_store(&loaded).await?;
     let scope = loaded.settings.scope.as_str();
     let current = store.mark(scope).await.map_err(store_failure)?;
     let filter = RunFilter { scope: Some(scope.to_owned()), limit: 50 };

@@ -66,7 +66,7 @@ pub fn render_with_notes(
         let in_full = if line.contains(&name) { None } else { Some(name) };
         let note = Some(printable(note)).filter(|note| !note.is_empty());
         for paragraph in in_full.into_iter().chain(note) {
-            text.push_str(&wrapped(&paragraph, usize::from(width)));
+            text.push_str(&wrapped(&paragraph, INDENT, width));
         }
     }
     text
@@ -87,10 +87,11 @@ pub fn room_for_first(headers: &[&str], rows: &[Vec<String>], width: u16) -> usi
 /// Where a name was cut.
 const CUT: &str = "…";
 /// Blanks before a note.
-const INDENT: &str = "    ";
+const INDENT: usize = 4;
 
-/// A note as indented lines, broken between words.
-fn wrapped(text: &str, width: usize) -> String {
+/// A text as lines behind so many blanks, broken between words to fit the terminal.
+pub(super) fn wrapped(text: &str, indent: usize, width: u16) -> String {
+    let (width, blanks) = (usize::from(width), " ".repeat(indent));
     let mut lines = String::new();
     let mut n_chars = 0;
     for word in text.split_whitespace() {
@@ -100,10 +101,8 @@ fn wrapped(text: &str, width: usize) -> String {
             n_chars += 1 + n_word;
         } else {
             lines.push_str(if n_chars > 0 { "\n" } else { "" });
-            lines.push_str(INDENT);
-            lines.push_str(word);
-            n_chars = INDENT.len() + n_word;
-            continue;
+            lines.push_str(&blanks);
+            n_chars = indent + n_word;
         }
         lines.push_str(word);
     }
@@ -128,7 +127,7 @@ fn built(headers: &[&str], rows: &[Vec<String>], alignments: &[Align]) -> Table 
 }
 
 /// Names come from the client's data: nothing in them may steer the terminal or break a row.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let visible = |c: char| {
         if c.is_control() { c.escape_default().to_string() } else { c.into() }
     };

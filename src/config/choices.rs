@@ -58,6 +58,8 @@ choices! {
         Embedded = "embedded",
         /// A file.
         File = "file",
+        /// SQL Server.
+        SqlServer = "sqlserver",
     }
 }
 
@@ -66,6 +68,58 @@ choices! {
     StoreKind {
         /// The embedded database.
         Embedded = "embedded",
+        /// SQL Server.
+        SqlServer = "sqlserver",
+    }
+}
+
+choices! {
+    /// How to log in to a server.
+    Login {
+        /// A login of the server's own, by password.
+        Password = "password",
+        /// An access token.
+        Token = "token",
+        /// The ticket of the user who runs the program.
+        Kerberos = "kerberos",
+    }
+}
+
+choices! {
+    /// What is encrypted on the way to a server.
+    Encryption {
+        /// All of it, from the first byte: TDS 8.0.
+        Strict = "strict",
+        /// All of it.
+        Required = "required",
+        /// The login.
+        LoginOnly = "login_only",
+        /// Nothing.
+        Off = "off",
+    }
+}
+
+choices! {
+    /// What a reader sees of writers beside it.
+    Isolation {
+        /// Snapshot where the database allows it.
+        Auto = "auto",
+        /// One moment of the database.
+        Snapshot = "snapshot",
+        /// What is committed when it is read.
+        ReadCommitted = "read_committed",
+    }
+}
+
+choices! {
+    /// How connections share the records.
+    Partition {
+        /// By the values of a column.
+        Range = "range",
+        /// By the regions.
+        Region = "region",
+        /// One connection reads all.
+        Off = "off",
     }
 }
 
@@ -160,7 +214,10 @@ mod tests {
     fn one_of_a_few_texts_is_read() {
         let read = |text: &str| SourceKind::try_from(text.to_owned());
         assert_eq!(read("file"), Ok(SourceKind::File));
-        assert_eq!(read("fil"), Err("`fil` is not one of `embedded`, `file`".to_owned()));
+        assert_eq!(
+            read("fil"),
+            Err("`fil` is not one of `embedded`, `file`, `sqlserver`".to_owned())
+        );
         assert_eq!(serde_json::to_value(SourceKind::File).unwrap(), "file");
     }
 

@@ -102,6 +102,14 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// A secret that the settings need.
+    #[error("`{variable}` is not set, which `{key}` asks for")]
+    SecretMissing {
+        /// The secret's variable, without `_FILE`.
+        variable: &'static str,
+        /// The key that makes it needed.
+        key: &'static str,
+    },
     /// The built-in defaults do not fit this program.
     #[error("the built-in settings do not fit this program: {0}")]
     Defaults(String),
@@ -137,6 +145,9 @@ impl ConfigError {
             Self::SecretFile { .. } => {
                 Some("check that the secret is mounted and that this user may read it".to_owned())
             }
+            Self::SecretMissing { variable, .. } => Some(format!(
+                "set it in the environment, or `{variable}_FILE` to the name of a file that holds it"
+            )),
             Self::Defaults(_) => Some("this is a mistake in speedfit; please report it".to_owned()),
             Self::Unreadable { .. } => Some("check the file's name and its permissions".to_owned()),
             Self::Syntax { .. }

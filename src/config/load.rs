@@ -35,10 +35,12 @@ pub struct Loaded {
     pub settings: Settings,
     /// The secrets that are set.
     pub secrets: Secrets,
+    /// The settings files that were read, later ones above earlier ones.
+    pub files: Vec<PathBuf>,
     /// Where each key's value comes from; every key is there.
     pub origins: BTreeMap<String, Origin>,
-    /// SHA-256, hexadecimal, of the settings that influence results: all but `log`, `output` and
-    /// `fit.workers` and `embedded.max_size_mb`.
+    /// SHA-256, hexadecimal, of the settings that influence results: all but `log`, `output`,
+    /// `fit.workers`, `embedded.max_size_mb`, and how a server is reached and logged in to.
     pub hash: String,
     /// What is odd but no error, one sentence each.
     pub warnings: Vec<String>,
@@ -62,7 +64,7 @@ impl Settings {
         }
         let settings = reader.read(&entries).map_err(|e| ConfigError::Defaults(plain(&e)))?;
         validate(&settings).map_err(|problem| {
-            let at = |key: &str| Some((key.to_owned(), origins.get(key)?.clone()));
+            let at = |key: String| origins.get(&key).cloned().map(|origin| (key, origin));
             let given = |(_, origin): &(String, Origin)| *origin != Origin::Default;
             let origins = problem.keys.into_iter().filter_map(at).filter(given).collect();
             ConfigError::Invalid { message: problem.message, origins }
@@ -70,6 +72,7 @@ impl Settings {
         Ok(Loaded {
             hash: hash(&settings)?,
             secrets: Secrets::load(&sources.environment)?,
+            files: files(sources)?,
             warnings: warnings(&sources.environment, &schema)?,
             settings,
             origins,
@@ -95,15 +98,30 @@ impl Settings {
     }
 }
 
+impl Sources {
+    /// The folder with settings files.
+    fn dir(&self) -> Result<PathBuf, ConfigError> {
+        match &self.config_dir {
+            Some(dir) => Ok(dir.clone()),
+            None => self.environment.config_dir(),
+        }
+    }
+}
+
+fn files(sources: &Sources) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut files = Vec::new();
+    if let Some(env) = sources.environment.get(Environment::ENV)? {
+        files.push(sources.dir()?.join(format!("{env}.toml")));
+    }
+    files.extend(sources.file.clone());
+    Ok(files)
+}
+
 /// The layers above the defaults, lowest first.
 fn layers(sources: &Sources, schema: &Schema) -> Result<[Vec<Entry>; 4], ConfigError> {
     let environment = &sources.environment;
-    let dir = match &sources.config_dir {
-        Some(dir) => dir.clone(),
-        None => environment.config_dir()?,
-    };
     Ok([
-        layer::from_env_file(environment, &dir, schema)?,
+        layer::from_env_file(environment, &sources.dir()?, schema)?,
         match &sources.file {
             Some(path) => layer::from_file(path, schema)?,
             None => Vec::new(),
@@ -165,13 +183,22 @@ fn plain(error: &config::ConfigError) -> String {
 
 fn hash(settings: &Settings) -> Result<String, ConfigError> {
     let mut flat = settings.to_flat_json()?;
-    flat.retain(|key, _| {
-        !key.starts_with("log.")
-            && !key.starts_with("output.")
-            && !["fit.workers", "embedded.max_size_mb"].contains(&key.as_str())
-    });
+    flat.retain(|key, _| influences_results(key));
     let text = serde_json::to_string(&flat).map_err(|e| ConfigError::Defaults(e.to_string()))?;
     Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Keys of `[source]` and `[store]` that say which records and which parameters are meant.
+const NAMES_OF_PLACES: [&str; 6] = ["kind", "host", "port", "instance", "database", "schema"];
+
+fn influences_results(key: &str) -> bool {
+    match key.split_once('.') {
+        Some(("log" | "output", _)) => false,
+        Some(("source" | "store", own)) => NAMES_OF_PLACES.contains(&own),
+        Some(("fit", "workers") | ("embedded", "max_size_mb")) => false,
+        Some(("sqlserver", "connections" | "partition" | "partition_column")) => false,
+        _ => true,
+    }
 }
 
 /// Variables that look like ours and are read by nobody.

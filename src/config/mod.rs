@@ -14,12 +14,15 @@ mod nearest;
 mod origin;
 mod schema;
 mod secrets;
+mod server;
 mod settings;
 mod validate;
 mod values;
+mod whole;
 
 pub use choices::{
-    DistanceUnit, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
+    DistanceUnit, Encryption, FileFormat, Isolation, LogFormat, Login, Partition, RepeatedIds,
+    SourceKind, StoreKind, TimeUnit,
 };
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -28,8 +31,10 @@ pub use load::{Loaded, Sources};
 pub use origin::Origin;
 pub use schema::Schema;
 pub use secrets::{Secret, SecretOrigin, Secrets};
+pub use server::{Server, SqlServer};
 pub use settings::{
     Accept, Columns, Embedded, File, Fit, Groups, Judge, Log, MODELS, Output, Settings, Source,
     Store, WindowSettings,
 };
-pub use values::{BandSetting, Delimiter, LogLevel, ModelName, Moment};
+pub use values::{BandSetting, Delimiter, LogLevel, ModelName, Moment, SchemaName};
+pub use whole::Whole;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -112,6 +112,15 @@ impl Secrets {
         self.values.get(&secret).map(|(value, _)| value)
     }
 
+    /// The secret, which the value of `key` makes needed; an empty file is none.
+    ///
+    /// # Errors
+    /// [`ConfigError::SecretMissing`] names its variable.
+    pub fn require(&self, secret: Secret, key: &'static str) -> Result<&SecretString, ConfigError> {
+        let value = self.get(secret).filter(|value| !value.expose_secret().is_empty());
+        value.ok_or(ConfigError::SecretMissing { variable: secret.variable(), key })
+    }
+
     /// Where the secret comes from, where it is set.
     #[must_use]
     pub fn origin(&self, secret: Secret) -> Option<&SecretOrigin> {
@@ -164,8 +173,6 @@ pub(super) fn variables_for(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> Result<Secrets, ConfigError> {

@@ -13,7 +13,8 @@ use crate::domain::{Limits, Splits, WeekBands, Window};
 use super::choices::{
     DistanceUnit, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
 };
-use super::values::{BandSetting, Delimiter, LogLevel, ModelName, Moment};
+use super::server::{Server, SqlServer};
+use super::values::{BandSetting, Delimiter, LogLevel, ModelName, Moment, SchemaName};
 
 /// Models that `fit.model` may name.
 pub const MODELS: &[&str] = &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
@@ -40,6 +41,8 @@ section! {
         source: Source,
         /// Where runs and parameters are kept.
         store: Store,
+        /// What is read of a SQL Server.
+        sqlserver: SqlServer,
         /// The embedded database.
         embedded: Embedded,
         /// The file with records.
@@ -63,20 +66,28 @@ section! {
     }
 }
 
-section! {
-    /// `[source]`
-    Source {
-        /// Kind of source.
-        kind: SourceKind,
-    }
+/// `[source]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Kind of source.
+    pub kind: SourceKind,
+    /// Where the server is and how to log in, where it is one.
+    #[serde(flatten)]
+    pub server: Server,
+    /// Whether a readable secondary will do.
+    pub read_only_intent: bool,
 }
 
-section! {
-    /// `[store]`
-    Store {
-        /// Kind of store.
-        kind: StoreKind,
-    }
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Store {
+    /// Kind of store.
+    pub kind: StoreKind,
+    /// Where the server is and how to log in, where it is one.
+    #[serde(flatten)]
+    pub server: Server,
+    /// Schema of the database that is speedfit's own.
+    pub schema: SchemaName,
 }
 
 section! {

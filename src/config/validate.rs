@@ -5,19 +5,24 @@ use jiff::Timestamp;
 use crate::domain::WeekBands;
 
 use super::choices::SourceKind;
+use super::server;
 use super::settings::Settings;
 
 /// What is wrong, and the keys concerned.
 #[derive(Debug, PartialEq)]
 pub(super) struct Problem {
     pub(super) message: String,
-    pub(super) keys: Vec<&'static str>,
+    pub(super) keys: Vec<String>,
 }
 
-type Check = Result<(), Problem>;
+pub(super) type Check = Result<(), Problem>;
 
-fn ensure(holds: bool, keys: &[&'static str], message: impl FnOnce() -> String) -> Check {
-    if holds { Ok(()) } else { Err(Problem { message: message(), keys: keys.to_vec() }) }
+pub(super) fn ensure(holds: bool, keys: &[&str], message: impl FnOnce() -> String) -> Check {
+    if holds {
+        return Ok(());
+    }
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    Err(Problem { message: message(), keys })
 }
 
 /// Characters of a scope's name at the most: it is a column in the store.
@@ -34,6 +39,7 @@ const MAX_WORKERS: usize = 1024;
 /// The first problem, in the order of the settings file.
 pub(super) fn validate(settings: &Settings) -> Check {
     names(settings)?;
+    server::validate(settings)?;
     window(settings)?;
     accept(settings)?;
     groups(settings)?;
@@ -64,7 +70,7 @@ fn names(settings: &Settings) -> Check {
     columns(settings)
 }
 
-fn filled(holds: bool, key: &'static str) -> Check {
+pub(super) fn filled(holds: bool, key: &str) -> Check {
     ensure(holds, &[key], || format!("`{key}` must not be empty"))
 }
 
@@ -120,7 +126,7 @@ fn accept(settings: &Settings) -> Check {
 }
 
 /// `0 <= min < max`.
-fn range(keys: [&'static str; 2], (min, max): (f64, f64)) -> Check {
+fn range(keys: [&str; 2], (min, max): (f64, f64)) -> Check {
     let [min_key, max_key] = keys;
     ensure(min >= 0.0, &[min_key], || format!("`{min_key}` must not be negative, as {min} is"))?;
     ensure(min < max, &keys, || format!("`{min_key}` ({min}) must be below `{max_key}` ({max})"))

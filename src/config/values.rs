@@ -76,6 +76,41 @@ impl TryFrom<String> for ModelName {
     }
 }
 
+/// Name of a schema that stands in statements: letters, digits and `_`, no digit first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SchemaName {
+    text: String,
+}
+
+text_value!(SchemaName);
+
+impl SchemaName {
+    /// Characters at the most, as SQL Server has it.
+    const MAX_CHARS: usize = 128;
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for SchemaName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_plain = text.len() <= Self::MAX_CHARS
+            && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_plain {
+            Ok(Self { text })
+        } else {
+            Err(format!("`{text}` is not a name of letters, digits and `_`"))
+        }
+    }
+}
+
 /// What separates the fields of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -264,6 +299,10 @@ mod tests {
         }
         check::<Delimiter>(";;", "`;;` is not one ASCII character or `tab`");
         check::<Delimiter>("é", "`é` is not one ASCII character or `tab`");
+        for name in ["", "1a", "a b", "a]b", "dbo.x", "å"] {
+            let expected = format!("`{name}` is not a name of letters, digits and `_`");
+            check::<SchemaName>(name, &expected);
+        }
         check::<LogLevel>(
             "inof",
             "`inof` is not one of `off`, `error`, `warn`, `info`, `debug`, `trace`, nor a directive",

@@ -221,6 +221,114 @@ fn values_must_go_together() {
     }
 }
 
+const SERVER: [(&str, &str); 5] = [
+    ("SPEEDFIT_ENV", "city"),
+    ("SPEEDFIT__SOURCE__KIND", "sqlserver"),
+    ("SPEEDFIT__SOURCE__HOST", "db.example"),
+    ("SPEEDFIT__SOURCE__DATABASE", "dispatch"),
+    ("SPEEDFIT__SOURCE__USER", "reader"),
+];
+
+#[test]
+fn a_server_needs_an_address_and_a_login() {
+    let check = |nth: usize, expected: &str| {
+        let some: Vec<_> = SERVER.iter().take(nth).copied().collect();
+        let layers = Layers::new(&some);
+        layers.file("city.toml", "");
+        assert_eq!(layers.error(), expected);
+    };
+    let empty = |key: &str| {
+        format!(
+            "`source.{key}` is empty, while `source.kind` is `sqlserver` (source.kind: \
+             SPEEDFIT__SOURCE__KIND)"
+        )
+    };
+    check(2, &empty("host"));
+    check(3, &empty("database"));
+    check(4, &empty("user"));
+    let layers = Layers::new(&SERVER);
+    layers.file("city.toml", "[source]\nlogin = \"token\"\nuser = \"\"\n");
+    let loaded = layers.load().unwrap();
+    let needed = loaded.settings.needed_secrets();
+    assert_eq!(needed, [(speedfit::config::Secret::SourceToken, "source.login")]);
+    let error = loaded.secrets.require(needed[0].0, needed[0].1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`SPEEDFIT_SOURCE_TOKEN` is not set, which `source.login` asks for"
+    );
+}
+
+#[test]
+fn mistakes_about_a_server_are_blamed_on_their_place() {
+    let check = |file: &str, expected: &str| {
+        let layers = Layers::new(&[("SPEEDFIT_ENV", "city")]);
+        layers.file("city.toml", file);
+        assert_eq!(layers.error(), expected);
+    };
+    check("[store]\nport = 70000", "`store.port` in `city.toml:2`: must be 1 to 65535, not 70000");
+    check(
+        "[source]\npacket_size = 511",
+        "`source.packet_size` in `city.toml:2`: must be 512 to 32767, not 511",
+    );
+    check(
+        "[source]\n\ncommand_timeout_s = 0",
+        "`source.command_timeout_s` in `city.toml:3`: must be 1 to 86400, not 0",
+    );
+    check(
+        "[source]\nencryption = \"yes\"",
+        "`source.encryption` in `city.toml:2`: `yes` is not one of `strict`, `required`, \
+         `login_only`, `off`",
+    );
+    check(
+        "[store]\nschema = \"a b\"",
+        "`store.schema` in `city.toml:2`: `a b` is not a name of letters, digits and `_`",
+    );
+    check(
+        "[store]\nread_only_intent = true",
+        "unknown key `store.read_only_intent` in `city.toml:2`\nhint: did you mean \
+         `source.read_only_intent`?",
+    );
+    check(
+        "[source]\nhots = \"a\"",
+        "unknown key `source.hots` in `city.toml:2`\nhint: did you mean `source.host`?",
+    );
+    check(
+        "[source]\nhost = \"tcp:a,1433\"",
+        "`source.host` (`tcp:a,1433`) must be a name or address alone; `source.port` and \
+         `source.instance` are keys of their own (source.host: city.toml:2)",
+    );
+    check(
+        "[source]\ninstance = \"X\"\nport = 1500",
+        "`source.port` and `source.instance` exclude each other: an instance's port is asked for \
+         (source.port: city.toml:3, source.instance: city.toml:2)",
+    );
+    check(
+        "[store]\nca_file = \"a\"\ntrust_any_certificate = true",
+        "`store.ca_file` and `store.trust_any_certificate` exclude each other (store.ca_file: \
+         city.toml:2, store.trust_any_certificate: city.toml:3)",
+    );
+    check(
+        "[store]\nlogin = \"token\"\nencryption = \"off\"",
+        "`store.encryption` is `off`, which would send the token of `store.login` in the clear \
+         (store.login: city.toml:2, store.encryption: city.toml:3)",
+    );
+    check(
+        "[sqlserver]\ntable = \"dbo.a\"\nquery = \"SELECT 1\"",
+        "`sqlserver.table` and `sqlserver.query` exclude each other (sqlserver.table: \
+         city.toml:2, sqlserver.query: city.toml:3)",
+    );
+    check(
+        "[sqlserver]\npartition = \"region\"\npartition_column = \"id\"",
+        "`sqlserver.partition_column` is of no use while `sqlserver.partition` is `region` \
+         (sqlserver.partition: city.toml:2, sqlserver.partition_column: city.toml:3)",
+    );
+    check(
+        "[source]\nlogin = \"password\"\npassword = \"hunter2\"",
+        "`source.password` in `city.toml:3` looks like a secret, and secrets are no settings\n\
+         hint: remove it and set the variable `SPEEDFIT_SOURCE_PASSWORD`, or the same with `_FILE`",
+    );
+}
+
 #[test]
 fn a_named_settings_file_must_be_there() {
     let check = |layers: &Layers, expected: &str| assert_eq!(layers.error(), expected);
@@ -263,12 +371,16 @@ fn the_hash_tells_what_influences_results() {
         ("SPEEDFIT__LOG__LEVEL", "debug"),
         ("SPEEDFIT__OUTPUT__DIR", "elsewhere"),
         ("SPEEDFIT__FIT__WORKERS", "7"),
+        ("SPEEDFIT__SOURCE__ATTEMPTS", "7"),
+        ("SPEEDFIT__SQLSERVER__CONNECTIONS", "7"),
         ("SPEEDFIT_STORE_PASSWORD", "x"),
     ] {
         assert_eq!(hash(variable, value), base, "{variable}");
     }
     for (variable, value) in [
         ("SPEEDFIT__FIT__MODEL", "power"),
+        ("SPEEDFIT__SOURCE__DATABASE", "elsewhere"),
+        ("SPEEDFIT__SQLSERVER__TABLE", "elsewhere"),
         ("SPEEDFIT__ACCEPT__MIN_TIME_S", "10.5"),
         ("SPEEDFIT__GROUPS__BANDS", "[{ name = \"a\", days = \"mon\", hours = \"0-24\" }]"),
     ] {

@@ -25,7 +25,7 @@ impl HastyClock {
         Self { now: watch::Sender::new(start), n_expired: watch::Sender::new(0) }
     }
 
-    /// Ends every limit that is waited for now.
+    /// Ends one limit: one that is waited for now, or else the next.
     pub(crate) fn expire(&self) {
         self.n_expired.send_modify(|n| *n += 1);
     }
@@ -43,9 +43,18 @@ impl Clock for HastyClock {
             self.now.send_modify(|now| *now += Duration::from_micros(duration_us));
             return tokio::task::yield_now().await;
         }
+        if duration > Self::PATIENT {
+            return std::future::pending().await;
+        }
         let mut expired = self.n_expired.subscribe();
-        let before = *expired.borrow();
-        // The sender lives in `self`, so that the wait ends by the number alone.
-        let _ = expired.wait_for(|n| *n > before && duration <= Self::PATIENT).await;
+        let take = |n: &mut usize| {
+            let is_mine = *n > 0;
+            *n = n.saturating_sub(1);
+            is_mine
+        };
+        while !self.n_expired.send_if_modified(take) {
+            // The sender lives in `self`, so that the wait ends by the number alone.
+            let _ = expired.wait_for(|n| *n > 0).await;
+        }
     }
 }
