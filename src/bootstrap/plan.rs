@@ -1,6 +1,7 @@
 //! From settings to what a run is to do.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -64,7 +65,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
     })
 }
 
-fn model(settings: &Settings) -> Result<&'static dyn Model, BootstrapError> {
+fn model(settings: &Settings) -> Result<Arc<dyn Model>, BootstrapError> {
     let name = settings.fit.model.as_str();
     models::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
 }

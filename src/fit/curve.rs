@@ -1,11 +1,13 @@
 //! A fitted or published curve: the median travel time at any distance.
 
+use std::sync::Arc;
+
 use super::models::{self, LN_LIMIT, Model};
 
 /// A model with its parameters.
 #[derive(Clone)]
 pub struct Curve {
-    model: &'static dyn Model,
+    model: Arc<dyn Model>,
     parameters: Vec<f64>,
 }
 
@@ -15,7 +17,7 @@ impl Curve {
     pub fn from_parameters(model: &str, value: impl Fn(&str) -> Option<f64>) -> Option<Self> {
         let model = models::by_name(model)?;
         let specs = model.parameters().iter();
-        let parameters = specs.map(|spec| spec.internal(value(spec.name)?));
+        let parameters = specs.map(|spec| spec.internal(value(&spec.name)?));
         let parameters = parameters.collect::<Option<Vec<f64>>>()?;
         Some(Self { model, parameters })
     }
@@ -44,7 +46,7 @@ impl std::fmt::Debug for Curve {
         let values = self.model.parameters().iter().zip(&self.parameters);
         let mut out = f.debug_struct(self.model.name());
         for (spec, value) in values {
-            out.field(spec.name, &spec.published(*value));
+            out.field(&spec.name, &spec.published(*value));
         }
         out.finish()
     }

@@ -5,8 +5,9 @@ use super::least_squares::{LeastSquares, Triangle};
 use super::metrics::metrics;
 use super::models::Model;
 use super::observations::Observations;
+use super::options::FitOptions;
 use super::problem::TravelTimes;
-use super::report::{Estimate, FitOptions, FitReport, Identification, Termination};
+use super::report::{Estimate, FitReport, Identification, Termination};
 use super::solver::{Minimum, minimize};
 use super::uncertainty::{self, Information, Spread};
 

@@ -2,7 +2,7 @@
 //!
 //! Distances are km and times minutes inside the models; records carry seconds.
 //!
-//! Reading order: `observations` and `report` (what goes in and comes out), `models` (the menu),
+//! Reading order: `observations`, `options` and `report` (what goes in and comes out), `models` (the menu),
 //! `least_squares`, `trust_region` and `solver` (which know no travel times), `problem` (where the
 //! two meet), `fitting` and `uncertainty` (from a minimum to a report).
 
@@ -13,6 +13,7 @@ mod metrics;
 pub mod models;
 mod newton;
 pub mod observations;
+pub mod options;
 mod problem;
 pub mod report;
 pub mod simulate;
@@ -25,7 +26,8 @@ pub use curve::Curve;
 pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
-pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};
+pub use options::FitOptions;
+pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 
 #[cfg(test)]
 mod laws;

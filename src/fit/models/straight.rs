@@ -12,8 +12,9 @@ impl Model for Constant {
         "constant"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 1] = [CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, _: &Observations) -> Vec<(f64, f64)> {
@@ -55,8 +56,9 @@ impl Model for Linear {
         "linear"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[INTERCEPT, CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 2] = [INTERCEPT, CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {
