@@ -4,7 +4,8 @@
 //!
 //! Reading order: `observations` and `report` (what goes in and comes out), `models` (the menu),
 //! `least_squares`, `trust_region` and `solver` (which know no travel times), `problem` (where the
-//! two meet), `fitting` and `uncertainty` (from a minimum to a report).
+//! two meet), `fitting` and `uncertainty` (from a minimum to a report), `pooling` and `refit` (what
+//! groups with few records take from their likes).
 
 pub mod curve;
 mod fitting;
@@ -13,7 +14,9 @@ mod metrics;
 pub mod models;
 mod newton;
 pub mod observations;
+pub mod pooling;
 mod problem;
+mod refit;
 pub mod report;
 pub mod simulate;
 pub mod solver;
@@ -25,6 +28,7 @@ pub use curve::Curve;
 pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
+pub use refit::refit;
 pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};
 
 #[cfg(test)]
