@@ -4,7 +4,8 @@
 //!
 //! Reading order: `observations`, `columns`, `options` and `report` (what goes in and comes out),
 //! `models` (the menu), `least_squares`, `trust_region` and `solver` (which know no travel times),
-//! `problem` (where the two meet), `fitting` and `uncertainty` (from a minimum to a report).
+//! `problem` (where the two meet), `fitting` and `uncertainty` (from a minimum to a report),
+//! `pooling` and `refit` (what groups with few records take from their likes).
 
 pub mod columns;
 pub mod curve;
@@ -15,7 +16,9 @@ pub mod models;
 mod newton;
 pub mod observations;
 pub mod options;
+pub mod pooling;
 mod problem;
+mod refit;
 pub mod report;
 pub mod simulate;
 pub mod solver;
@@ -29,6 +32,7 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use options::FitOptions;
+pub use refit::refit;
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 
 #[cfg(test)]
