@@ -26,6 +26,7 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use report::{Estimate, FitOptions, FitReport, Identification, Metrics, Termination};
+pub use uncertainty::standard_errors;
 
 #[cfg(test)]
 mod laws;
