@@ -30,10 +30,10 @@ fn benches(criterion: &mut Criterion) {
             continue;
         };
         group.bench_function(format!("{name}, 1 region of 5000"), |bencher| {
-            bencher.iter(|| fit_all(model, &regions[..1]));
+            bencher.iter(|| fit_all(&*model, &regions[..1]));
         });
         group.bench_function(format!("{name}, 200 regions of 5000"), |bencher| {
-            bencher.iter(|| fit_all(model, &regions));
+            bencher.iter(|| fit_all(&*model, &regions));
         });
     }
     group.bench_function("observations of 5000", |bencher| {

@@ -1,5 +1,7 @@
 //! Laws that every fit obeys, held by random examples.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::models::{self, Model};
@@ -8,13 +10,13 @@ use super::{
     Curve, Estimate, FitOptions, FitReport, Identification, Observations, Sample, Termination, fit,
 };
 
-fn model(name: &str) -> &'static dyn Model {
+fn model(name: &str) -> Arc<dyn Model> {
     models::by_name(name).unwrap()
 }
 
 fn fitted(name: &str, samples: &[Sample]) -> FitReport {
     let observations = Observations::new(samples.to_vec());
-    fit(model(name), &observations, &FitOptions::default(), &|| false)
+    fit(&*model(name), &observations, &FitOptions::default(), &|| false)
 }
 
 fn estimate<'a>(report: &'a FitReport, name: &str) -> &'a Estimate {
@@ -225,7 +227,7 @@ proptest! {
         for set in [published::NEW_YORK_FIRE, published::CALGARY, published::RAND_ISO] {
             let report = fitted("kwh", &records(&set, 0.25, 3000, seed));
             for e in &report.estimates[..2] {
-                let truth = set.value(e.name).unwrap();
+                let truth = set.value(&e.name).unwrap();
                 // Five standard errors: once in two million.
                 let off = (e.value - truth).abs() / e.std_error.unwrap();
                 prop_assert!(off < 5.0, "{} {}: {truth} and {e:?}", set.place, e.name);
@@ -246,7 +248,7 @@ fn intervals_cover_as_often_as_they_say() {
         let report = fitted("kwh", &records(&set, 0.3, 400, seed));
         for e in &report.estimates[..2] {
             let (low, high) = e.interval.unwrap();
-            n_covered += u32::from((low..=high).contains(&set.value(e.name).unwrap()));
+            n_covered += u32::from((low..=high).contains(&set.value(&e.name).unwrap()));
         }
     }
     assert!((360..=396).contains(&n_covered), "{n_covered}");
@@ -268,8 +270,8 @@ fn every_model_recovers_its_own_curve() {
         let spread = Spread::Normal { sigma_log: 0.2 };
         let report = fitted(name, &draw(&curve, &spread, &TripLengths::default(), 4000, 11));
         for spec in model(name).parameters() {
-            let e = estimate(&report, spec.name);
-            let off = (e.value - value(spec.name).unwrap()).abs() / e.std_error.unwrap();
+            let e = estimate(&report, &spec.name);
+            let off = (e.value - value(&spec.name).unwrap()).abs() / e.std_error.unwrap();
             assert!(off < 4.5 && e.unit == spec.unit, "{name}: {e:?}");
         }
     }
@@ -370,7 +372,7 @@ fn too_few_records_and_stopping_are_reported() {
     assert_eq!(few.termination, Termination::TooFewRecords);
     assert!(few.estimates.is_empty() && few.metrics.is_none() && few.curve().is_none());
     let observations = Observations::new(records(&published::CALGARY, 0.3, 100, 1));
-    let stopped = fit(model("kwh"), &observations, &FitOptions::default(), &|| true);
+    let stopped = fit(&*model("kwh"), &observations, &FitOptions::default(), &|| true);
     assert_eq!(stopped.termination, Termination::Cancelled);
     assert!(stopped.estimates.is_empty());
 }

@@ -1,24 +1,7 @@
 //! What a fit reports: estimates with their uncertainty, and a truthful reason for stopping.
 
+use std::borrow::Cow;
 use std::fmt;
-
-/// How hard to try.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FitOptions {
-    /// Iterations of the solver per start.
-    pub max_iterations: u64,
-    /// Relative step, and share of the residuals that a further step could still remove (Bates and
-    /// Watts' offset, a root of sums of squares), at which the solver stops.
-    pub tolerance: f64,
-    /// Probability that an interval is to cover.
-    pub confidence: f64,
-}
-
-impl Default for FitOptions {
-    fn default() -> Self {
-        Self { max_iterations: 200, tolerance: 1e-12, confidence: 0.95 }
-    }
-}
 
 /// Why a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +57,8 @@ pub enum Identification {
     Ok,
     /// On the edge of its permitted range.
     AtBound,
+    /// Set beforehand: its range is a single value.
+    Fixed,
     /// The sum of squares does not depend on it near the estimate.
     NotIdentified,
 }
@@ -82,7 +67,7 @@ pub enum Identification {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// Published name, for example `cruise_speed_kmh`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Published unit; empty for a pure number.
     pub unit: &'static str,
     /// The estimate; always finite.

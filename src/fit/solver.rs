@@ -10,7 +10,8 @@ use argmin::core::{
 
 use super::least_squares::{LeastSquares, Triangle};
 use super::newton::newton_step;
-use super::report::{FitOptions, Termination};
+use super::options::FitOptions;
+use super::report::Termination;
 use super::trust_region::{Place, Step};
 
 /// MINPACK's first radius, in lengths of the scaled start.

@@ -1,5 +1,7 @@
 //! From the triangle at the minimum to standard errors, intervals and what is identified.
 
+use std::borrow::Cow;
+
 use nalgebra::{DMatrix, SVD};
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 
@@ -166,7 +168,7 @@ impl Spread {
     /// The row of `sigma_log`: standard error for normal residuals, interval from chi-square.
     pub(super) fn estimate(&self) -> Estimate {
         let mut estimate = Estimate {
-            name: "sigma_log",
+            name: Cow::Borrowed("sigma_log"),
             unit: "",
             value: self.sigma,
             std_error: None,
@@ -213,7 +215,7 @@ pub(super) fn estimate(
     spread: &Spread,
 ) -> Estimate {
     let mut estimate = Estimate {
-        name: spec.name,
+        name: spec.name.clone(),
         unit: spec.unit,
         value: spec.published(internal),
         std_error: None,
@@ -230,6 +232,7 @@ pub(super) fn estimate(
             let side = if internal <= bounds.0 { "lower" } else { "upper" };
             estimate.reason = format!("at its {side} bound: the records push it further");
         }
+        Identification::Fixed => estimate.reason = "set by the settings".to_owned(),
         Identification::NotIdentified => {
             estimate.reason =
                 "the sum of squares does not depend on it, alone or with others".to_owned();

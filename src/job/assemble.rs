@@ -214,7 +214,7 @@ fn parameter_rows(group: &FittedGroup) -> Vec<ParameterRow> {
 fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
     ParameterRow {
         key: key.clone(),
-        name: estimate.name.to_owned(),
+        name: estimate.name.to_string(),
         unit: estimate.unit.to_owned(),
         estimate: estimate.value,
         std_error: estimate.std_error.filter(|error| error.is_finite()),
@@ -225,6 +225,7 @@ fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
         status: match estimate.identification {
             Identification::Ok => ParameterStatus::Ok,
             Identification::AtBound => ParameterStatus::AtBound,
+            Identification::Fixed => ParameterStatus::Fixed,
             Identification::NotIdentified => ParameterStatus::NotIdentified,
         },
     }

@@ -192,8 +192,9 @@ async fn fit_groups(
     loop {
         while fits.len() < plan.workers.get() && !cancel.is_cancelled() {
             let Some(group) = waiting.pop() else { break };
-            let (model, options, cancel) = (plan.model, plan.fit_options, cancel.clone());
-            fits.spawn_blocking(move || fit_group(group, model, &options, &cancel));
+            let (model, options) = (Arc::clone(&plan.model), plan.fit_options.clone());
+            let cancel = cancel.clone();
+            fits.spawn_blocking(move || fit_group(group, &*model, &options, &cancel));
         }
         match fits.join_next().await {
             Some(Ok(group)) => {
@@ -215,7 +216,7 @@ async fn fit_groups(
 
 fn fit_group(
     group: GroupRecords,
-    model: &'static dyn Model,
+    model: &dyn Model,
     options: &FitOptions,
     cancel: &CancellationToken,
 ) -> FittedGroup {

@@ -140,7 +140,7 @@ mod tests {
 
     fn estimate(name: &'static str, value: f64) -> Estimate {
         Estimate {
-            name,
+            name: name.into(),
             unit: "",
             value,
             std_error: None,

@@ -1,6 +1,7 @@
 //! What a run is to do, decided before it starts.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::domain::{Limits, RunRequest, Selection, Splits};
 use crate::fit::{FitOptions, Model};
@@ -30,7 +31,7 @@ pub struct RunPlan {
     /// What to do with repeats.
     pub repeated_ids: RepeatedIds,
     /// What is fitted.
-    pub model: &'static dyn Model,
+    pub model: Arc<dyn Model>,
     /// How hard.
     pub fit_options: FitOptions,
     /// Fits at once.

@@ -54,7 +54,7 @@ fn references(file: &Path) -> Vec<Reference> {
 fn fitted(model: &str, samples: &[Sample]) -> FitReport {
     let observations = Observations::new(samples.to_vec());
     let model = models::by_name(model).unwrap();
-    fit(model, &observations, &FitOptions::default(), &|| false)
+    fit(&*model, &observations, &FitOptions::default(), &|| false)
 }
 
 fn estimate<'a>(report: &'a FitReport, name: &str) -> &'a Estimate {

@@ -21,8 +21,9 @@ impl Model for Kwh {
         "kwh"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[ACCELERATION, CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 2] = [ACCELERATION, CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {

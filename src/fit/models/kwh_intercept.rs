@@ -14,8 +14,9 @@ impl Model for KwhIntercept {
         "kwh_intercept"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[INTERCEPT, ACCELERATION, CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 3] = [INTERCEPT, ACCELERATION, CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {

@@ -3,27 +3,40 @@
 //! A model works on internal parameters, natural logarithms of positive quantities in km and
 //! minutes; published names and units belong to [`ParameterSpec`]. Models know no solver.
 
+mod factors;
 mod kwh;
 mod kwh_intercept;
+mod nonnegative;
 mod power;
 mod profile;
+mod road_class;
 mod straight;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::observations::{Distances, Observations};
 
-/// Every model's name, simplest first.
+pub use factors::WithFactors;
+pub use road_class::RoadClass;
+
+/// Every model's name, simplest first, but that of [`RoadClass`], whose parameters depend on the
+/// records.
 pub const NAMES: [&str; 6] = ["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
 
-/// The model of that name.
+/// Name of [`RoadClass`].
+pub const ROAD_CLASS: &str = "road_class";
+
+/// The model of that name among [`NAMES`].
 #[must_use]
-pub fn by_name(name: &str) -> Option<&'static dyn Model> {
+pub fn by_name(name: &str) -> Option<Arc<dyn Model>> {
     match name {
-        "constant" => Some(&straight::Constant),
-        "linear" => Some(&straight::Linear),
-        "power" => Some(&power::Power),
-        "sqrt" => Some(&power::SquareRoot),
-        "kwh" => Some(&kwh::Kwh),
-        "kwh_intercept" => Some(&kwh_intercept::KwhIntercept),
+        "constant" => Some(Arc::new(straight::Constant)),
+        "linear" => Some(Arc::new(straight::Linear)),
+        "power" => Some(Arc::new(power::Power)),
+        "sqrt" => Some(Arc::new(power::SquareRoot)),
+        "kwh" => Some(Arc::new(kwh::Kwh)),
+        "kwh_intercept" => Some(Arc::new(kwh_intercept::KwhIntercept)),
         _ => None,
     }
 }
@@ -44,10 +57,10 @@ pub enum Transform {
 }
 
 /// What a parameter is called, and in which unit it is published.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
     /// Published name, for example `cruise_speed_kmh`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Published unit, for example `km/h`; empty for a pure number.
     pub unit: &'static str,
     /// From the scale of the fit to the published one.
@@ -85,27 +98,30 @@ impl ParameterSpec {
 }
 
 const CRUISE_SPEED: ParameterSpec = ParameterSpec {
-    name: "cruise_speed_kmh",
+    name: Cow::Borrowed("cruise_speed_kmh"),
     unit: "km/h",
     transform: Transform::Exponential { factor: 60.0 },
 };
 
 const ACCELERATION: ParameterSpec = ParameterSpec {
-    name: "acceleration_km_min2",
+    name: Cow::Borrowed("acceleration_km_min2"),
     unit: "km/min2",
     transform: Transform::Exponential { factor: 1.0 },
 };
 
-const INTERCEPT: ParameterSpec =
-    ParameterSpec { name: "intercept_min", unit: "min", transform: Transform::Identity };
+const INTERCEPT: ParameterSpec = ParameterSpec {
+    name: Cow::Borrowed("intercept_min"),
+    unit: "min",
+    transform: Transform::Identity,
+};
 
 /// A median travel time as a function of distance.
-pub trait Model: Sync {
+pub trait Model: Send + Sync {
     /// Name in settings and results.
     fn name(&self) -> &'static str;
 
     /// The parameters, in the order of every internal vector.
-    fn parameters(&self) -> &'static [ParameterSpec];
+    fn parameters(&self) -> &[ParameterSpec];
 
     /// Bounds of the internal parameters for these observations.
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)>;
@@ -122,6 +138,12 @@ pub trait Model: Sync {
 
     /// ln T (T in min) at one distance, km.
     fn ln_time(&self, parameters: &[f64], distance_km: f64) -> f64;
+
+    /// ln T (T in min) of a way of these lengths by class of road, km, in the model's order of
+    /// classes; for a model that knows no classes, at their sum.
+    fn ln_time_of_lengths(&self, parameters: &[f64], lengths_km: &[f64]) -> f64 {
+        self.ln_time(parameters, lengths_km.iter().sum())
+    }
 
     /// Where to start, most promising first; never empty for observations that are not.
     fn starts(&self, observations: &Observations) -> Vec<Vec<f64>>;

@@ -1,5 +1,7 @@
 //! `power`, T = k·d^p with 0 < p <= 1, and `sqrt`, T = k·sqrt(d).
 
+use std::borrow::Cow;
+
 use super::super::observations::{Distances, Observations};
 use super::{LN_LIMIT, Model, ParameterSpec, Transform, mean};
 
@@ -7,16 +9,19 @@ use super::{LN_LIMIT, Model, ParameterSpec, Transform, mean};
 const MIN_EXPONENT: f64 = 1e-3;
 
 const COEFFICIENT: ParameterSpec = ParameterSpec {
-    name: "power_coefficient",
+    name: Cow::Borrowed("power_coefficient"),
     unit: "min/km^p",
     transform: Transform::Exponential { factor: 1.0 },
 };
 
-const EXPONENT: ParameterSpec =
-    ParameterSpec { name: "power_exponent", unit: "", transform: Transform::Identity };
+const EXPONENT: ParameterSpec = ParameterSpec {
+    name: Cow::Borrowed("power_exponent"),
+    unit: "",
+    transform: Transform::Identity,
+};
 
 const SQRT_COEFFICIENT: ParameterSpec = ParameterSpec {
-    name: "sqrt_coefficient_min",
+    name: Cow::Borrowed("sqrt_coefficient_min"),
     unit: "min/km^0.5",
     transform: Transform::Exponential { factor: 1.0 },
 };
@@ -29,8 +34,9 @@ impl Model for Power {
         "power"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[COEFFICIENT, EXPONENT]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 2] = [COEFFICIENT, EXPONENT];
+        &SPECS
     }
 
     fn bounds(&self, _: &Observations) -> Vec<(f64, f64)> {
@@ -70,8 +76,9 @@ impl Model for SquareRoot {
         "sqrt"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[SQRT_COEFFICIENT]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 1] = [SQRT_COEFFICIENT];
+        &SPECS
     }
 
     fn bounds(&self, _: &Observations) -> Vec<(f64, f64)> {

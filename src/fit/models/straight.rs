@@ -12,8 +12,9 @@ impl Model for Constant {
         "constant"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 1] = [CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, _: &Observations) -> Vec<(f64, f64)> {
@@ -48,15 +49,16 @@ pub(super) struct Linear;
 
 /// Cruise speed up to which a line is fitted, km/min, unless a record is itself faster: where
 /// times do not grow with distance the best speed is infinite.
-const MAX_SPEED: f64 = 1e4;
+pub(super) const MAX_SPEED: f64 = 1e4;
 
 impl Model for Linear {
     fn name(&self) -> &'static str {
         "linear"
     }
 
-    fn parameters(&self) -> &'static [ParameterSpec] {
-        &[INTERCEPT, CRUISE_SPEED]
+    fn parameters(&self) -> &[ParameterSpec] {
+        static SPECS: [ParameterSpec; 2] = [INTERCEPT, CRUISE_SPEED];
+        &SPECS
     }
 
     fn bounds(&self, observations: &Observations) -> Vec<(f64, f64)> {
