@@ -34,6 +34,7 @@ pub use observations::{Observations, Sample};
 pub use options::FitOptions;
 pub use refit::refit;
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
+pub use uncertainty::standard_errors;
 
 #[cfg(test)]
 mod column_laws;
