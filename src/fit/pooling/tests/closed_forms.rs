@@ -121,6 +121,7 @@ fn a_node_without_records_is_served_by_its_nearest_ancestor() {
 
 #[test]
 fn levels_that_cannot_tell_say_so() {
+    use CovarianceSource::{Assumed, Collapsed, Diagonal, Full};
     let leaf = |x| told(&[(x, 0.1)]);
     let none = || Evidence::none(1);
     let check =
@@ -130,12 +131,11 @@ fn levels_that_cannot_tell_say_so() {
             let sources: Vec<CovarianceSource> = pooled.levels.iter().map(|l| l.source).collect();
             assert_eq!(sources, expected, "{:?}", pooled.levels);
             for level in &pooled.levels {
-                let is_own = level.source == CovarianceSource::Full && level.n_contrasts > 0;
+                let is_own = level.source == Full && level.n_contrasts > 0;
                 assert!(is_own || !level.reason.is_empty(), "{level:?}");
             }
             pooled
         };
-    use CovarianceSource::{Assumed, Collapsed, Diagonal, Full};
     // One group alone: nothing tells how groups differ.
     let alone = check(&[None, Some(0), Some(0)], &[none(), leaf(1.0), none()], &[Assumed]);
     close(alone.levels[0].covariance[(0, 0)], 0.04, 1e-12);

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Mean and covariance of all unknowns, and what of them each node is made of.
+type Dense = (DVector<f64>, DMatrix<f64>, Vec<DMatrix<f64>>);
+
 /// A tree, rows `[R, z]` per node (some of them none), and a factor per level.
 #[derive(Debug, Clone)]
 struct Case {
@@ -50,10 +53,7 @@ impl Case {
 
     /// Mean and covariance of every node from one linear model: the unknowns are the root's value
     /// and every other node's step in units of its factor.
-    fn dense(
-        &self,
-        only: impl Fn(usize) -> bool,
-    ) -> Option<(DVector<f64>, DMatrix<f64>, Vec<DMatrix<f64>>)> {
+    fn dense(&self, only: impl Fn(usize) -> bool) -> Option<Dense> {
         let (n, p, tree) = (self.parents.len(), self.p, self.tree());
         let mut paths = vec![DMatrix::zeros(p, n * p); n];
         for &node in tree.order() {
