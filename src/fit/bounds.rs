@@ -98,6 +98,9 @@ impl FitOptions {
 pub(super) struct Ranges {
     pub(super) specs: Vec<ParameterSpec>,
     pub(super) bounds: Vec<(f64, f64)>,
+    /// Whether the settings leave a single value. A model may pin a parameter too, for want of
+    /// records that tell of it.
+    pub(super) fixed: Vec<bool>,
 }
 
 impl Ranges {
@@ -118,7 +121,12 @@ impl Ranges {
                 bounds.push(tail::bounds(dof));
             }
         }
-        let mut ranges = Self { specs, bounds };
+        let mut fixed = vec![false; specs.len()];
+        if let (Errors::StudentT { dof: Some(_) }, Some(last)) = (options.errors, fixed.last_mut())
+        {
+            *last = true;
+        }
+        let mut ranges = Self { specs, bounds, fixed };
         let mut complaints = Vec::new();
         for (i, bound) in options.bounds.iter().enumerate() {
             let is_repeated = options.bounds[..i].iter().any(|b| b.name == bound.name);
@@ -163,6 +171,7 @@ impl Ranges {
             return Err(OptionsError::Outside { name, min, max });
         }
         self.bounds[at] = narrowed;
+        self.fixed[at] = min >= max;
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Found {
     pub(super) noise: Spread,
 }
 
-/// Parameters that do not move: on a bound, or fixed, and not because the model put them there.
+/// Parameters that do not move: pinned, or on a bound and not because the model put them there.
 pub(super) fn held(
     parameters: &[f64],
     bounds: &[(f64, f64)],
@@ -28,9 +28,7 @@ pub(super) fn held(
 ) -> Vec<bool> {
     let places = parameters.iter().zip(bounds).enumerate();
     places
-        .map(|(j, (x, (low, high)))| {
-            reasons.get(j).is_none_or(Option::is_none) && (x <= low || x >= high)
-        })
+        .map(|(j, (x, (low, high)))| low >= high || reasons[j].is_none() && (x <= low || x >= high))
         .collect()
 }
 
@@ -39,19 +37,18 @@ pub(super) fn held(
 pub(super) fn moved_along_flats(
     model: &dyn Model,
     observations: &Observations,
-    bounds: &[(f64, f64)],
+    ranges: &Ranges,
     parameters: &[f64],
 ) -> Option<(Vec<f64>, Vec<Option<String>>)> {
     let mut moved = parameters.to_vec();
     let n_model = model.parameters().len();
     let mut reasons = model.settle(&mut moved[..n_model], observations);
     reasons.resize(parameters.len(), None);
-    let is_fixed = |j: usize| bounds[j].0 >= bounds[j].1;
-    let is_open = (0..parameters.len()).all(|j| reasons[j].is_none() || !is_fixed(j));
+    let is_open = (0..parameters.len()).all(|j| reasons[j].is_none() || !ranges.fixed[j]);
     if !is_open || reasons.iter().all(Option::is_none) {
         return None;
     }
-    for (x, &(low, high)) in moved.iter_mut().zip(bounds) {
+    for (x, &(low, high)) in moved.iter_mut().zip(&ranges.bounds) {
         *x = x.max(low).min(high);
     }
     Some((moved, reasons))
@@ -65,9 +62,11 @@ impl Found {
 
     fn row(&self, j: usize) -> Estimate {
         let (spec, at, bounds) = (&self.ranges.specs[j], self.parameters[j], self.ranges.bounds[j]);
-        let is_fixed = bounds.0 >= bounds.1;
-        let identification =
-            if is_fixed { Identification::Fixed } else { self.information.identification[j] };
+        let identification = if self.ranges.fixed[j] {
+            Identification::Fixed
+        } else {
+            self.information.identification[j]
+        };
         let deviation = self.information.deviation(j);
         let row = uncertainty::estimate(spec, at, bounds, identification, deviation, &self.noise);
         explained(row, self.reasons[j].as_ref())

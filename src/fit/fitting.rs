@@ -33,6 +33,7 @@ pub fn fit(
     let mut report = empty_report(model, observations, options);
     let (ranges, complaints) = Ranges::of(model, observations, options);
     let task = Task { model, observations, options, stopped, ranges };
+    // What the model itself pins for want of records needs none.
     let needed = task.ranges.bounds.iter().filter(|(low, high)| low < high).count().max(1);
     if observations.len() < needed {
         report.message = format!(
@@ -81,7 +82,7 @@ impl FitReport {
     /// The fitted curve; `None` where there are no estimates.
     #[must_use]
     pub fn curve(&self) -> Option<Curve> {
-        Curve::from_parameters(self.model, |name| self.value(name))
+        Curve::from_rows(self.model, self.estimates.iter().map(|e| (&*e.name, e.value)))
     }
 
     /// A published estimate by its name.
@@ -179,7 +180,7 @@ pub(super) fn least(minima: Vec<Minimum>) -> Option<Minimum> {
 fn describe(report: &mut FitReport, task: &Task<'_>, problem: &TravelTimes<'_>, minimum: Minimum) {
     report.termination = minimum.termination;
     let (observations, options) = (task.observations, task.options);
-    let (parameters, triangle, reasons) = settled(problem, minimum);
+    let (parameters, triangle, reasons) = settled(&task.ranges, problem, minimum);
     let held = held(&parameters, problem.bounds(), &reasons);
     let (ssr, total) = (triangle.ssr(), observations.weight_sum());
     let mut information = Information::of(&triangle, &held);
@@ -217,6 +218,7 @@ fn add_sigma(report: &mut FitReport, found: &mut Found) {
     report.estimates.push(row);
     found.ranges.specs.extend(super::options::SpreadModel::Constant.specs());
     found.ranges.bounds.extend(super::options::SpreadModel::Constant.bounds());
+    found.ranges.fixed.push(false);
     found.parameters.push(found.noise.sigma.max(f64::MIN_POSITIVE).ln());
     found.reasons.push(None);
     let information = std::mem::replace(&mut found.information, Information::none(0));
@@ -244,11 +246,12 @@ fn curvature(triangle: &Triangle, noise: &Spread) -> (Vec<f64>, Vec<f64>) {
 /// The minimum after the model has moved it along flat directions, with its reasons. At the end of
 /// the range of numbers the curve may not survive the move: then the minimum stays where it was.
 pub(super) fn settled(
+    ranges: &Ranges,
     problem: &TravelTimes<'_>,
     minimum: Minimum,
 ) -> (Vec<f64>, Triangle, Vec<Option<String>>) {
     let (model, observations) = (problem.model(), problem.observations());
-    let moved = moved_along_flats(model, observations, problem.bounds(), &minimum.parameters);
+    let moved = moved_along_flats(model, observations, ranges, &minimum.parameters);
     let Some((parameters, reasons)) = moved else {
         let n = minimum.parameters.len();
         return (minimum.parameters, minimum.triangle, vec![None; n]);

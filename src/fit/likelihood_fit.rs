@@ -149,8 +149,8 @@ fn settled(
     likelihood: &Likelihood<'_>,
     maximum: Maximum,
 ) -> (Vec<f64>, Evaluation, Vec<Option<String>>) {
-    let bounds = &likelihood.bounds;
-    let moved = moved_along_flats(task.model, task.observations, bounds, &maximum.parameters);
+    let at = &maximum.parameters;
+    let moved = moved_along_flats(task.model, task.observations, &task.ranges, at);
     let Some((parameters, reasons)) = moved else {
         let n = maximum.parameters.len();
         return (maximum.parameters, maximum.at, vec![None; n]);

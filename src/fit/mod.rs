@@ -2,14 +2,15 @@
 //!
 //! Distances are km and times minutes inside the models; records carry seconds.
 //!
-//! Reading order: `observations`, `options` and `report` (what goes in and comes out), `models` (the menu),
-//! `least_squares`, `trust_region` and `solver` (which know no travel times), `problem` (where the
-//! two meet), `fitting` (least squares), `robust_fit` with `loss`, `likelihood_fit` with `errors`,
-//! `spread`, `likelihood` and `ascent`; `describe`, `uncertainty` and `profile_intervals` (from an
-//! optimum to a report), `derived` (figures that follow from one).
+//! Reading order: `observations`, `columns`, `options` and `report` (what goes in and comes out),
+//! `models` (the menu), `least_squares`, `trust_region` and `solver` (which know no travel times),
+//! `problem` (where the two meet); `fitting` (least squares), `robust_fit` with `loss`,
+//! `likelihood_fit` with `errors`, `spread`, `likelihood` and `ascent`; `describe`, `uncertainty` and
+//! `profile_intervals` (from an optimum to a report), `derived` (figures that follow from one).
 
 mod ascent;
 pub mod bounds;
+pub mod columns;
 pub mod curve;
 pub mod derived;
 mod describe;
@@ -39,6 +40,7 @@ mod trust_region;
 mod uncertainty;
 
 pub use bounds::OptionsError;
+pub use columns::Columns;
 pub use curve::Curve;
 pub use errors::Law;
 pub use fitting::fit;
@@ -49,5 +51,7 @@ pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 pub use solution::Solution;
 pub use spread::Scatter;
 
+#[cfg(test)]
+mod column_laws;
 #[cfg(test)]
 mod laws;

@@ -153,7 +153,7 @@ fn describe_fit(
     let width = loss.tuning() * scale;
     let robust = problem.with_loss(loss, width);
     report.termination = fitted.minimum.termination;
-    let (parameters, _, reasons) = settled(&robust, fitted.minimum);
+    let (parameters, _, reasons) = settled(&task.ranges, &robust, fitted.minimum);
     let held = held(&parameters, problem.bounds(), &reasons);
     let curvature = problem.products(&parameters, |r| loss.influence(r / width).1);
     // Where a loss bends down the curvature may be none: then the weights of the residuals stand
@@ -241,6 +241,7 @@ fn add_scale(report: &mut FitReport, task: &Task<'_>, found: &mut Found, scale: 
     }));
     found.ranges.specs.extend(specs);
     found.ranges.bounds.extend(SpreadModel::Constant.bounds());
+    found.ranges.fixed.push(is_fixed);
     found.parameters.push(scale.ln());
     found.reasons.push(None);
     let variance = if is_ok { deviation * deviation } else { 0.0 };
