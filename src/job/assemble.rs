@@ -6,13 +6,11 @@ use crate::domain::{
     GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
     Verdict,
 };
+use crate::fit::options::Loss;
 use crate::fit::{Estimate, FitReport, Identification};
 
 use super::fitting::FittedGroup;
 use super::plan::RunPlan;
-
-/// The loss of every fit so far.
-const LOSS: &str = "least_squares";
 
 /// Rows of groups that nobody judges: a file in, parameters out.
 #[must_use]
@@ -172,7 +170,7 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
     GroupRow {
         key: group.key.clone(),
         model: model.to_owned(),
-        loss: LOSS.to_owned(),
+        loss: report.map_or(Loss::LeastSquares.as_str(), |r| r.loss).to_owned(),
         outcome: GroupOutcome::Fitted,
         source_level: SourceLevel::Group,
         n_read: group.n_used + group.n_refused,
@@ -218,8 +216,8 @@ fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
         unit: estimate.unit.to_owned(),
         estimate: estimate.value,
         std_error: estimate.std_error.filter(|error| error.is_finite()),
-        ci_low: estimate.interval.map(|(low, _)| low).filter(|end| end.is_finite()),
-        ci_high: estimate.interval.map(|(_, high)| high).filter(|end| end.is_finite()),
+        ci_low: estimate.interval.0.filter(|end| end.is_finite()),
+        ci_high: estimate.interval.1.filter(|end| end.is_finite()),
         raw_estimate: Some(estimate.value),
         pool_weight: Some(0.0),
         status: match estimate.identification {
