@@ -4,6 +4,7 @@
 
 pub mod acceptance;
 pub mod band;
+pub mod detail;
 pub mod group;
 pub mod parameters;
 pub mod record;
@@ -15,6 +16,7 @@ pub mod window;
 
 pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
+pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
