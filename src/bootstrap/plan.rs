@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::BootstrapError;
 use crate::config::{self, Loaded, Settings};
 use crate::domain::{RunRequest, Selection, Trigger};
+use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::fit::{FitOptions, Model, models};
 use crate::job::{JudgeRules, RepeatedIds, RunPlan};
 
@@ -54,11 +55,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             config::RepeatedIds::Refuse => RepeatedIds::Refuse,
         },
         model,
-        fit_options: FitOptions {
-            max_iterations: settings.fit.max_iterations,
-            confidence: settings.fit.confidence,
-            ..FitOptions::default()
-        },
+        fit_options: fit_options(&settings.fit),
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
         dry_run: ask.dry_run,
@@ -68,6 +65,31 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
 fn model(settings: &Settings) -> Result<Arc<dyn Model>, BootstrapError> {
     let name = settings.fit.model.as_str();
     models::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+}
+
+fn fit_options(fit: &config::Fit) -> FitOptions {
+    let defaults = FitOptions::default();
+    // The settings take the same names as the fit, which a test holds.
+    FitOptions {
+        max_iterations: fit.max_iterations,
+        confidence: fit.confidence,
+        loss: Loss::by_name(fit.loss.as_str()).unwrap_or(defaults.loss),
+        errors: match fit.errors {
+            config::Errors::Normal => Errors::Normal,
+            config::Errors::StudentT => {
+                Errors::StudentT { dof: (fit.tail_dof > 0.0).then_some(fit.tail_dof) }
+            }
+        },
+        spread: SpreadModel::by_name(fit.spread.as_str()).unwrap_or(defaults.spread),
+        covariance: Covariance::by_name(fit.covariance.as_str()).unwrap_or(defaults.covariance),
+        intervals: Intervals::by_name(fit.intervals.as_str()).unwrap_or(defaults.intervals),
+        bounds: fit.bounds.iter().map(bound).collect(),
+        ..defaults
+    }
+}
+
+fn bound(setting: &config::BoundSetting) -> Bound {
+    Bound { name: setting.name.clone(), min: setting.min, max: setting.max }
 }
 
 fn workers(asked: usize) -> NonZeroUsize {
@@ -94,5 +116,13 @@ mod tests {
     #[test]
     fn settings_name_the_models_that_there_are() {
         assert_eq!(config::MODELS, models::NAMES);
+    }
+
+    #[test]
+    fn settings_name_the_choices_that_there_are() {
+        assert_eq!(config::Loss::NAMES, Loss::NAMES);
+        assert_eq!(config::Spread::NAMES, SpreadModel::NAMES);
+        assert_eq!(config::Covariance::NAMES, Covariance::NAMES);
+        assert_eq!(config::Intervals::NAMES, Intervals::NAMES);
     }
 }

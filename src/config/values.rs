@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::domain::Band;
 
 use super::choices::not_among;
-use super::settings::MODELS;
+use super::settings::{AUTO, MODELS};
 
 /// Reads and writes a time zone by its name in the IANA database.
 pub(super) mod zone {
@@ -47,7 +47,7 @@ macro_rules! text_value {
     };
 }
 
-/// Name of a travel-time model, one of [`MODELS`].
+/// Name of a travel-time model, one of [`MODELS`], or [`AUTO`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelName {
@@ -68,10 +68,10 @@ impl TryFrom<String> for ModelName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if MODELS.contains(&text.as_str()) {
+        if text == AUTO || MODELS.contains(&text.as_str()) {
             Ok(Self { text })
         } else {
-            Err(not_among(&text, MODELS))
+            Err(not_among(&text, &[MODELS, &[AUTO]].concat()))
         }
     }
 }
@@ -231,6 +231,18 @@ impl TryFrom<String> for LogLevel {
             Err(error) => Err(format!("`{text}` is no filter: {error}")),
         }
     }
+}
+
+/// Range of a parameter, in its published unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundSetting {
+    /// The parameter's published name.
+    pub name: String,
+    /// Least value.
+    pub min: f64,
+    /// Greatest value; the parameter is fixed where it equals the least.
+    pub max: f64,
 }
 
 /// A part of the week as the settings define it.

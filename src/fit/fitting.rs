@@ -23,7 +23,9 @@ pub fn fit(
     stopped: &dyn Fn() -> bool,
 ) -> FitReport {
     let mut report = empty_report(model, observations);
-    let needed = model.parameters().len();
+    let problem = TravelTimes::new(model, observations);
+    // What the model itself pins for want of records needs none.
+    let needed = problem.bounds().iter().filter(|(low, high)| low < high).count();
     if observations.len() < needed {
         report.message = format!(
             "{} needs at least {needed} records, there are {}",
@@ -32,7 +34,6 @@ pub fn fit(
         );
         return report;
     }
-    let problem = TravelTimes::new(model, observations);
     let Some(minimum) = best_minimum(model, observations, &problem, options, stopped, &mut report)
     else {
         return report;
@@ -52,9 +53,7 @@ impl FitReport {
     /// The fitted curve; `None` where there are no estimates.
     #[must_use]
     pub fn curve(&self) -> Option<Curve> {
-        Curve::from_parameters(self.model, |name| {
-            self.estimates.iter().find(|e| e.name == name).map(|e| e.value)
-        })
+        Curve::from_rows(self.model, self.estimates.iter().map(|e| (&*e.name, e.value)))
     }
 }
 
@@ -116,7 +115,9 @@ fn describe(
 ) {
     let (parameters, triangle, reasons) = settled(model, observations, problem, minimum);
     let fixed: Vec<bool> = (parameters.iter().zip(problem.bounds()).zip(&reasons))
-        .map(|((x, (low, high)), reason)| reason.is_none() && (x <= low || x >= high))
+        .map(|((x, (low, high)), reason)| {
+            low == high || reason.is_none() && (x <= low || x >= high)
+        })
         .collect();
     let information = Information::of(&triangle, &fixed);
     let ssr = triangle.ssr();

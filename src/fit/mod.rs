@@ -2,10 +2,11 @@
 //!
 //! Distances are km and times minutes inside the models; records carry seconds.
 //!
-//! Reading order: `observations`, `options` and `report` (what goes in and comes out), `models` (the menu),
-//! `least_squares`, `trust_region` and `solver` (which know no travel times), `problem` (where the
-//! two meet), `fitting` and `uncertainty` (from a minimum to a report).
+//! Reading order: `observations`, `columns`, `options` and `report` (what goes in and comes out),
+//! `models` (the menu), `least_squares`, `trust_region` and `solver` (which know no travel times),
+//! `problem` (where the two meet), `fitting` and `uncertainty` (from a minimum to a report).
 
+pub mod columns;
 pub mod curve;
 mod fitting;
 pub mod least_squares;
@@ -22,6 +23,7 @@ pub mod summary;
 mod trust_region;
 mod uncertainty;
 
+pub use columns::Columns;
 pub use curve::Curve;
 pub use fitting::fit;
 pub use models::Model;
@@ -29,5 +31,7 @@ pub use observations::{Observations, Sample};
 pub use options::FitOptions;
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 
+#[cfg(test)]
+mod column_laws;
 #[cfg(test)]
 mod laws;

@@ -1,4 +1,11 @@
 //! The records of one group in the form in which the solver reads them.
+//!
+//! Beside distance and time a record may carry columns that only some models read: the cell of its
+//! covariates and the lengths of its way by class of road. What no model reads costs nothing.
+
+use std::sync::Arc;
+
+use super::columns::{Columns, Lengths};
 
 /// One accepted record, 16 bytes: millions of them are held at once.
 ///
@@ -21,27 +28,45 @@ impl Sample {
             && positive(f64::from(self.travel_time_s))
             && positive(f64::from(self.weight))
     }
+
+    /// The bits of positive numbers are ordered as the numbers are, and compare faster.
+    fn key(&self) -> (u64, u32, u32) {
+        (self.distance_km.to_bits(), self.travel_time_s.to_bits(), self.weight.to_bits())
+    }
 }
 
 /// Samples in canonical order, so that a fit does not depend on the order in which they came, with
-/// the columns that every evaluation needs: 16 bytes a record more, 24 with weights.
+/// the columns that every evaluation needs: 16 bytes a record more, 24 with weights, and 2 for a
+/// cell and 8 for each class of road where there are any.
 #[derive(Debug, Clone)]
 pub struct Observations {
-    samples: Vec<Sample>,
-    ln_distance: Vec<f64>,
+    records: Arc<Records>,
     ln_time: Vec<f64>,
-    /// Square roots of the weights; empty where every weight is one.
-    sqrt_weight: Vec<f64>,
-    weight_sum: f64,
     noise: f64,
 }
 
-/// Distances of some consecutive records, ascending.
+/// What does not change where times are shifted.
+#[derive(Debug)]
+struct Records {
+    samples: Vec<Sample>,
+    ln_distance: Vec<f64>,
+    /// Square roots of the weights; empty where every weight is one.
+    sqrt_weight: Vec<f64>,
+    weight_sum: f64,
+    /// Covariate cell of each record; empty where every record is of cell 0.
+    cells: Vec<u16>,
+    lengths: Lengths,
+}
+
+/// Distances of some consecutive records, ascending, with the columns that belong to them.
 #[derive(Debug, Clone, Copy)]
 pub struct Distances<'a> {
     samples: &'a [Sample],
     /// Natural logarithms of the kilometres.
     pub ln_km: &'a [f64],
+    cells: &'a [u16],
+    lengths: &'a Lengths,
+    first: usize,
 }
 
 impl Observations {
@@ -52,10 +77,32 @@ impl Observations {
         samples.retain(Sample::is_valid);
         // The room to grow is not needed any more, and the columns are about to need it.
         samples.shrink_to_fit();
-        // The bits of positive numbers are ordered as the numbers are, and compare faster.
-        samples.sort_unstable_by_key(|s| {
-            (s.distance_km.to_bits(), s.travel_time_s.to_bits(), s.weight.to_bits())
+        samples.sort_unstable_by_key(Sample::key);
+        Self::ordered(samples, Vec::new(), Lengths::default())
+    }
+
+    /// The same with columns, in the order of the samples; records that are equal in all else are
+    /// ordered by cell, then by lengths. A sample without its entry in a column that is there, or
+    /// with a length that is negative or not finite, is left out too.
+    #[must_use]
+    pub fn with_columns(samples: Vec<Sample>, columns: Columns) -> Self {
+        if columns.is_empty() {
+            return Self::new(samples);
+        }
+        let mut rows: Vec<usize> = (0..samples.len())
+            .filter(|&row| samples[row].is_valid() && columns.is_valid(row))
+            .collect();
+        rows.sort_unstable_by(|&a, &b| {
+            (samples[a].key().cmp(&samples[b].key())).then_with(|| columns.compare(a, b))
         });
+        let cells = columns.cells_in(&rows);
+        let lengths = Lengths::in_order(&columns, &rows);
+        drop(columns);
+        let samples = rows.iter().map(|&row| samples[row]).collect();
+        Self::ordered(samples, cells, lengths)
+    }
+
+    fn ordered(samples: Vec<Sample>, cells: Vec<u16>, lengths: Lengths) -> Self {
         let ln_distance = samples.iter().map(|s| s.distance_km.ln()).collect();
         let ln_time: Vec<f64> =
             samples.iter().map(|s| (f64::from(s.travel_time_s) / 60.0).ln()).collect();
@@ -66,46 +113,61 @@ impl Observations {
             Vec::new()
         };
         let weight_sum = samples.iter().map(|s| f64::from(s.weight)).sum();
-        let sizes = samples.iter().zip(&ln_time);
-        let noise = sizes.map(|(s, t)| f64::from(s.weight) * (1.0 + t * t)).sum::<f64>();
-        let noise = f64::EPSILON * noise.sqrt();
-        Self { samples, ln_distance, ln_time, sqrt_weight, weight_sum, noise }
+        let noise = noise(&samples, &ln_time);
+        let records = Records { samples, ln_distance, sqrt_weight, weight_sum, cells, lengths };
+        Self { records: Arc::new(records), ln_time, noise }
+    }
+
+    /// The same records with ln T less by `shift` of their cell: what a model without covariates
+    /// is to describe once theirs are known. Only [`ln_time`](Self::ln_time) tells of it.
+    #[must_use]
+    pub(super) fn shifted(&self, shift: impl Fn(u16) -> f64) -> Self {
+        let times = self.ln_time.iter().enumerate();
+        let ln_time: Vec<f64> = times.map(|(i, t)| t - shift(self.cell(i))).collect();
+        let noise = noise(&self.records.samples, &ln_time);
+        Self { records: Arc::clone(&self.records), ln_time, noise }
     }
 
     /// The samples, ordered.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
-        &self.samples
+        &self.records.samples
     }
 
     /// Number of samples, not weighted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.samples.len()
+        self.ln_time.len()
     }
 
     /// Whether there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.ln_time.is_empty()
     }
 
     /// Sum of the weights: the number of records for which the samples stand.
     #[must_use]
     pub fn weight_sum(&self) -> f64 {
-        self.weight_sum
+        self.records.weight_sum
     }
 
     /// Shortest and longest distance, km.
     #[must_use]
     pub fn distance_range(&self) -> Option<(f64, f64)> {
-        Some((self.samples.first()?.distance_km, self.samples.last()?.distance_km))
+        Some((self.samples().first()?.distance_km, self.samples().last()?.distance_km))
     }
 
-    /// All distances.
+    /// All distances, with the columns.
     #[must_use]
     pub fn distances(&self) -> Distances<'_> {
-        Distances { samples: &self.samples, ln_km: &self.ln_distance }
+        Distances {
+            samples: &self.records.samples,
+            ln_km: &self.records.ln_distance,
+            cells: &self.records.cells,
+            lengths: &self.records.lengths,
+            first: 0,
+        }
     }
 
     /// Natural logarithms of the travel times in minutes.
@@ -114,10 +176,52 @@ impl Observations {
         &self.ln_time
     }
 
+    /// Covariate cell of one of the records.
+    #[must_use]
+    pub fn cell(&self, row: usize) -> u16 {
+        self.records.cells.get(row).copied().unwrap_or(0)
+    }
+
+    /// Classes of road whose lengths the records carry.
+    #[must_use]
+    pub fn n_classes(&self) -> usize {
+        self.records.lengths.n_classes()
+    }
+
+    /// Share of each class of road in the length of all ways, weighted; empty without lengths.
+    #[must_use]
+    pub fn class_shares(&self) -> Vec<f64> {
+        let weighted = |class: usize| {
+            let lengths = self.records.lengths.column(class).iter();
+            let sum: f64 =
+                lengths.zip(self.samples()).map(|(km, s)| km * f64::from(s.weight)).sum();
+            sum.min(1e300)
+        };
+        let sums: Vec<f64> = (0..self.n_classes()).map(weighted).collect();
+        let all: f64 = sums.iter().sum::<f64>().min(f64::MAX);
+        sums.iter().map(|sum| if all > 0.0 { sum / all } else { 0.0 }).collect()
+    }
+
     /// Square roots of the weights; empty where every weight is one.
     #[must_use]
     pub(super) fn sqrt_weight(&self) -> &[f64] {
-        &self.sqrt_weight
+        &self.records.sqrt_weight
+    }
+
+    /// Makes ln T of a model into residuals of the records from `first` on, and weighs them and
+    /// every column of the Jacobian with the root of the record's weight.
+    pub(super) fn weigh(&self, first: usize, jacobian: &mut [f64], residuals: &mut [f64]) {
+        let n = residuals.len();
+        for (r, observed) in residuals.iter_mut().zip(&self.ln_time[first..]) {
+            *r -= observed;
+        }
+        if let Some(roots) = self.records.sqrt_weight.get(first..first + n) {
+            for column in jacobian.chunks_exact_mut(n).chain(std::iter::once(residuals)) {
+                for (entry, root) in column.iter_mut().zip(roots) {
+                    *entry *= root;
+                }
+            }
+        }
     }
 
     /// Norm of the rounding error of the weighted residuals of ln T.
@@ -125,6 +229,12 @@ impl Observations {
     pub(super) fn residual_noise(&self) -> f64 {
         self.noise
     }
+}
+
+fn noise(samples: &[Sample], ln_time: &[f64]) -> f64 {
+    let sizes = samples.iter().zip(ln_time);
+    let squares: f64 = sizes.map(|(s, t)| f64::from(s.weight) * (1.0 + t * t)).sum();
+    f64::EPSILON * squares.sqrt()
 }
 
 impl<'a> Distances<'a> {
@@ -145,6 +255,24 @@ impl<'a> Distances<'a> {
         self.samples.iter().map(|sample| sample.distance_km)
     }
 
+    /// Covariate cells of the records; empty where every record is of cell 0.
+    #[must_use]
+    pub fn cells(&self) -> &'a [u16] {
+        self.cells
+    }
+
+    /// Classes of road whose lengths the records carry.
+    #[must_use]
+    pub fn n_classes(&self) -> usize {
+        self.lengths.n_classes()
+    }
+
+    /// Lengths on the roads of one class, km; empty for a class that there is not.
+    #[must_use]
+    pub fn lengths_km(&self, class: usize) -> &'a [f64] {
+        self.lengths.column(class).get(self.first..self.first + self.len()).unwrap_or_default()
+    }
+
     /// One of them, km.
     #[must_use]
     pub(super) fn km_at(&self, at: usize) -> f64 {
@@ -154,7 +282,13 @@ impl<'a> Distances<'a> {
     /// The records from `first` on, `n` of them.
     #[must_use]
     pub(super) fn slice(&self, first: usize, n: usize) -> Distances<'a> {
-        Distances { samples: &self.samples[first..first + n], ln_km: &self.ln_km[first..first + n] }
+        Distances {
+            samples: &self.samples[first..first + n],
+            ln_km: &self.ln_km[first..first + n],
+            cells: self.cells.get(first..first + n).unwrap_or_default(),
+            lengths: self.lengths,
+            first: self.first + first,
+        }
     }
 
     /// How many of the records are not longer than `ln_limit` (ln km).

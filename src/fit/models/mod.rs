@@ -3,10 +3,13 @@
 //! A model works on internal parameters, natural logarithms of positive quantities in km and
 //! minutes; published names and units belong to [`ParameterSpec`]. Models know no solver.
 
+mod factors;
 mod kwh;
 mod kwh_intercept;
+mod nonnegative;
 mod power;
 mod profile;
+mod road_class;
 mod straight;
 
 use std::borrow::Cow;
@@ -14,10 +17,17 @@ use std::sync::Arc;
 
 use super::observations::{Distances, Observations};
 
-/// Every model's name, simplest first.
+pub use factors::WithFactors;
+pub use road_class::RoadClass;
+
+/// Every model's name, simplest first, but that of [`RoadClass`], whose parameters depend on the
+/// records.
 pub const NAMES: [&str; 6] = ["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
 
-/// The model of that name.
+/// Name of [`RoadClass`].
+pub const ROAD_CLASS: &str = "road_class";
+
+/// The model of that name among [`NAMES`].
 #[must_use]
 pub fn by_name(name: &str) -> Option<Arc<dyn Model>> {
     match name {
@@ -128,6 +138,12 @@ pub trait Model: Send + Sync {
 
     /// ln T (T in min) at one distance, km.
     fn ln_time(&self, parameters: &[f64], distance_km: f64) -> f64;
+
+    /// ln T (T in min) of a way of these lengths by class of road, km, in the model's order of
+    /// classes; for a model that knows no classes, at their sum.
+    fn ln_time_of_lengths(&self, parameters: &[f64], lengths_km: &[f64]) -> f64 {
+        self.ln_time(parameters, lengths_km.iter().sum())
+    }
 
     /// Where to start, most promising first; never empty for observations that are not.
     fn starts(&self, observations: &Observations) -> Vec<Vec<f64>>;

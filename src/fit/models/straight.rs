@@ -49,7 +49,7 @@ pub(super) struct Linear;
 
 /// Cruise speed up to which a line is fitted, km/min, unless a record is itself faster: where
 /// times do not grow with distance the best speed is infinite.
-const MAX_SPEED: f64 = 1e4;
+pub(super) const MAX_SPEED: f64 = 1e4;
 
 impl Model for Linear {
     fn name(&self) -> &'static str {
