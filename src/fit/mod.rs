@@ -15,11 +15,13 @@ pub mod models;
 mod newton;
 pub mod observations;
 pub mod options;
+pub mod predict;
 mod problem;
 pub mod report;
 pub mod simulate;
 pub mod solver;
 pub mod summary;
+mod time_law;
 mod trust_region;
 mod uncertainty;
 
