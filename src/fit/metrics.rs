@@ -82,7 +82,7 @@ fn median(values: &mut [f32]) -> f64 {
 }
 
 /// The median of records that stand for `weight` like ones each.
-fn weighted_median(mut values: Vec<(f64, f64)>, total: f64) -> f64 {
+pub(super) fn weighted_median(mut values: Vec<(f64, f64)>, total: f64) -> f64 {
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut below = 0.0;
     for (i, &(value, weight)) in values.iter().enumerate() {

@@ -9,6 +9,7 @@
 pub mod columns;
 pub mod curve;
 mod fitting;
+pub mod holdout;
 pub mod least_squares;
 mod metrics;
 pub mod models;
