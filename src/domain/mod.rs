@@ -6,6 +6,7 @@ pub mod acceptance;
 pub mod band;
 pub mod detail;
 pub mod group;
+pub mod incident_id;
 pub mod parameters;
 pub mod record;
 pub mod refusal;
@@ -18,6 +19,7 @@ pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
 pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
+pub use incident_id::{IdColumn, IncidentId};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };
