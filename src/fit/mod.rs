@@ -7,7 +7,8 @@
 //! `problem` (where the two meet); `fitting` (least squares), `robust_fit` with `loss`,
 //! `likelihood_fit` with `errors`, `spread`, `likelihood` and `ascent`; `describe`, `uncertainty` and
 //! `profile_intervals` (from an optimum to a report), `derived` (figures that follow from one);
-//! `pooling` and `refit` (what groups with few records take from their likes).
+//! `pooling` and `refit` (what groups with few records take from their likes), `predict` and
+//! `holdout` (what published parameters say of trips, and how well).
 
 mod ascent;
 pub mod bounds;
@@ -17,6 +18,7 @@ pub mod derived;
 mod describe;
 pub mod errors;
 mod fitting;
+pub mod holdout;
 pub mod least_squares;
 mod likelihood;
 mod likelihood_fit;
@@ -27,6 +29,7 @@ mod newton;
 pub mod observations;
 pub mod options;
 pub mod pooling;
+pub mod predict;
 mod problem;
 mod products;
 mod profile_intervals;
@@ -39,6 +42,7 @@ pub mod solver;
 pub mod spread;
 pub mod summary;
 mod tail;
+mod time_law;
 mod trust_region;
 mod uncertainty;
 
