@@ -5,6 +5,7 @@
 pub mod acceptance;
 pub mod band;
 pub mod group;
+pub mod incident_id;
 pub mod parameters;
 pub mod record;
 pub mod refusal;
@@ -16,6 +17,7 @@ pub mod window;
 pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
 pub use group::{GroupKey, Splits};
+pub use incident_id::{IdColumn, IncidentId};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{EmbeddedError, StatementError};
 use super::{Embedded, blocking, connection};
 use crate::domain::record::RecordRef;
-use crate::domain::{RecordBatch, Selection};
+use crate::domain::{IncidentId, RecordBatch, Selection};
 use crate::ports::{PortResult, ReadQuery, RecordSource};
 
 #[async_trait]
@@ -125,7 +125,7 @@ fn is_selected(selection: &Selection, region: Option<&str>) -> bool {
 /// A row of `incidents.sql`, its columns by position: names cost as much as the values.
 fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
     Ok(RecordRef {
-        incident_id: text(row, 0)?,
+        incident_id: text(row, 0)?.map(IncidentId::Text),
         region: text(row, REGION)?,
         parent_region: text(row, 2)?,
         priority: text(row, 3)?,

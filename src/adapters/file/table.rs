@@ -1,5 +1,6 @@
 //! A table of named columns, and how it is written as CSV, JSON and Parquet.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::format::TableFormat;
 /// One column's values. A number that is not finite is written as null, in every format alike.
 pub(super) enum Column<'a> {
     Text(Vec<&'a str>),
-    OptionalText(Vec<Option<&'a str>>),
+    OptionalText(Vec<Option<Cow<'a, str>>>),
     Whole(Vec<Option<i64>>),
     Number(Vec<Option<f64>>),
     /// Microseconds since 1970-01-01 UTC.
@@ -93,7 +94,9 @@ impl Column<'_> {
     fn cell(&self, row: usize) -> Cell<'_> {
         let cell = match self {
             Self::Text(values) => values.get(row).map(|text| Cell::Text(text)),
-            Self::OptionalText(values) => values.get(row).copied().flatten().map(Cell::Text),
+            Self::OptionalText(values) => {
+                values.get(row).and_then(Option::as_deref).map(Cell::Text)
+            }
             Self::Whole(values) => values.get(row).copied().flatten().map(Cell::Whole),
             Self::Number(values) => {
                 let value = values.get(row).copied().flatten();
@@ -110,7 +113,9 @@ impl Column<'_> {
     fn array(&self) -> ArrayRef {
         match self {
             Self::Text(values) => Arc::new(StringArray::from(values.clone())),
-            Self::OptionalText(values) => Arc::new(StringArray::from(values.clone())),
+            Self::OptionalText(values) => {
+                Arc::new(values.iter().map(Option::as_deref).collect::<StringArray>())
+            }
             Self::Whole(values) => Arc::new(Int64Array::from(values.clone())),
             Self::Number(values) => {
                 let finite = values.iter().map(|value| value.filter(|value| value.is_finite()));
