@@ -57,8 +57,11 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 3));
-    assert_eq!(report.applied, ["V0001__ledger", "V0002__views", "V0003__records"]);
+    assert_eq!((report.from_version, report.to_version), (0, 4));
+    assert_eq!(
+        report.applied,
+        ["V0001__ledger", "V0002__views", "V0003__records", "V0004__lengths"]
+    );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
 }
 
