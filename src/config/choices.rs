@@ -170,6 +170,16 @@ choices! {
 }
 
 choices! {
+    /// What multiplies the model.
+    Factor {
+        /// The band of the week.
+        Band = "band",
+        /// The priority class.
+        Priority = "priority",
+    }
+}
+
+choices! {
     /// Form of the log.
     LogFormat {
         /// Human on a terminal, JSON otherwise.

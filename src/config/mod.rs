@@ -21,8 +21,8 @@ mod values;
 mod whole;
 
 pub use choices::{
-    DistanceUnit, Encryption, FileFormat, Isolation, LogFormat, Login, Partition, RepeatedIds,
-    SourceKind, StoreKind, TimeUnit,
+    DistanceUnit, Encryption, Factor, FileFormat, Isolation, LogFormat, Login, Partition,
+    RepeatedIds, SourceKind, StoreKind, TimeUnit,
 };
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -36,5 +36,5 @@ pub use settings::{
     Accept, Columns, Embedded, File, Fit, Groups, Judge, Log, MODELS, Output, Settings, Source,
     Store, WindowSettings,
 };
-pub use values::{BandSetting, Delimiter, LogLevel, ModelName, Moment, SchemaName};
+pub use values::{BandSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName};
 pub use whole::Whole;

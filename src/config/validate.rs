@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::WeekBands;
 
-use super::choices::SourceKind;
+use super::choices::{Factor, SourceKind};
 use super::server;
 use super::settings::Settings;
 
@@ -84,6 +84,28 @@ fn columns(settings: &Settings) -> Check {
             });
         }
     }
+    lengths(settings)
+}
+
+/// Each class and each column once, and no column of another setting.
+fn lengths(settings: &Settings) -> Check {
+    let key = "columns.lengths";
+    let lengths = &settings.columns.lengths;
+    for (nth, length) in lengths.iter().enumerate() {
+        let (class, column) = (length.class(), length.column());
+        ensure(lengths[..nth].iter().all(|other| other.class() != class), &[key], || {
+            format!("`{key}` names the class `{class}` twice")
+        })?;
+        ensure(lengths[..nth].iter().all(|other| other.column() != column), &[key], || {
+            format!("`{key}` names the column `{column}` twice")
+        })?;
+        let names = settings.columns.names();
+        if let Some((other, _)) = names.iter().find(|(_, named)| *named == column) {
+            return ensure(false, &[other, key], || {
+                format!("`{other}` and `{key}` both name the column `{column}`")
+            });
+        }
+    }
     Ok(())
 }
 
@@ -156,7 +178,24 @@ fn fit(settings: &Settings) -> Check {
     })?;
     ensure(fit.confidence > 0.0 && fit.confidence < 1.0, &["fit.confidence"], || {
         format!("`fit.confidence` must be between 0 and 1, not {}", fit.confidence)
-    })
+    })?;
+    factors(settings)
+}
+
+fn factors(settings: &Settings) -> Check {
+    let (key, factors) = ("fit.factors", &settings.fit.factors);
+    let twice = factors.iter().enumerate().find(|(nth, f)| factors[..*nth].contains(f));
+    ensure(twice.is_none(), &[key], || format!("`{key}` names a factor twice"))?;
+    let has_bands = !settings.groups.bands.is_empty();
+    ensure(has_bands || !settings.has_factor(Factor::Band), &[key, "groups.bands"], || {
+        format!("`{key}` names `band`, while `groups.bands` is empty")
+    })?;
+    let is_split = settings.groups.by_priority;
+    ensure(
+        !is_split || !settings.has_factor(Factor::Priority),
+        &[key, "groups.by_priority"],
+        || format!("`{key}` names `priority`, by which `groups.by_priority` splits already"),
+    )
 }
 
 fn judge(settings: &Settings) -> Check {

@@ -13,6 +13,7 @@ mod layers;
 mod memory;
 mod pipeline;
 mod process;
+mod road_and_factors;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
 mod sqlserver_program;
