@@ -11,7 +11,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use speedfit::adapters::embedded::{Embedded, ImportFile, Mode};
 use speedfit::adapters::memory::{MemorySource, MemoryStore};
 use speedfit::domain::record::RecordRef;
-use speedfit::domain::{Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window};
+use speedfit::domain::{
+    IncidentId, Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window,
+};
 use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
 use speedfit::job::{
@@ -37,7 +39,7 @@ fn source() -> MemorySource {
     let ids: Vec<String> = (0..N_RECORDS).map(|i| format!("E{i}")).collect();
     let samples = draw(&curve, &spread, &lengths, N_RECORDS, 1);
     let rows = samples.iter().zip(&ids).enumerate().map(|(at, (sample, id))| RecordRef {
-        incident_id: Some(id),
+        incident_id: Some(IncidentId::Text(id)),
         region: Some(&regions[at % N_REGIONS]),
         priority: Some("1"),
         occurred_at_us: Some(FIRST_US + at as i64 * STEP_US),

@@ -8,6 +8,7 @@ use super::BootstrapError;
 use crate::config::{self, Factor, Loaded, Settings};
 use crate::domain::{RunRequest, Selection, Trigger};
 use crate::fit::FitOptions;
+use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::{FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan};
 
 /// Who asks for a run, and how it differs from the settings.
@@ -57,12 +58,8 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             bands: settings.week_bands().filter(|_| settings.has_factor(Factor::Band)),
             by_priority: settings.has_factor(Factor::Priority),
         },
-        holdout_share: 0.0,
-        fit_options: FitOptions {
-            max_iterations: settings.fit.max_iterations,
-            confidence: settings.fit.confidence,
-            ..FitOptions::default()
-        },
+        holdout_share: settings.holdout.share,
+        fit_options: fit_options(&settings.fit),
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
         dry_run: ask.dry_run,
@@ -72,6 +69,31 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
 fn model(settings: &Settings) -> Result<ModelRecipe, BootstrapError> {
     let name = settings.fit.model.as_str();
     ModelRecipe::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+}
+
+fn fit_options(fit: &config::Fit) -> FitOptions {
+    let defaults = FitOptions::default();
+    // The settings take the same names as the fit, which a test holds.
+    FitOptions {
+        max_iterations: fit.max_iterations,
+        confidence: fit.confidence,
+        loss: Loss::by_name(fit.loss.as_str()).unwrap_or(defaults.loss),
+        errors: match fit.errors {
+            config::Errors::Normal => Errors::Normal,
+            config::Errors::StudentT => {
+                Errors::StudentT { dof: (fit.tail_dof > 0.0).then_some(fit.tail_dof) }
+            }
+        },
+        spread: SpreadModel::by_name(fit.spread.as_str()).unwrap_or(defaults.spread),
+        covariance: Covariance::by_name(fit.covariance.as_str()).unwrap_or(defaults.covariance),
+        intervals: Intervals::by_name(fit.intervals.as_str()).unwrap_or(defaults.intervals),
+        bounds: fit.bounds.iter().map(bound).collect(),
+        ..defaults
+    }
+}
+
+fn bound(setting: &config::BoundSetting) -> Bound {
+    Bound { name: setting.name.clone(), min: setting.min, max: setting.max }
 }
 
 fn workers(asked: usize) -> NonZeroUsize {
@@ -103,5 +125,13 @@ mod tests {
         for name in config::MODELS {
             assert_eq!(ModelRecipe::by_name(name).map(|recipe| recipe.name()), Some(*name));
         }
+    }
+
+    #[test]
+    fn settings_name_the_choices_that_there_are() {
+        assert_eq!(config::Loss::NAMES, Loss::NAMES);
+        assert_eq!(config::Spread::NAMES, SpreadModel::NAMES);
+        assert_eq!(config::Covariance::NAMES, Covariance::NAMES);
+        assert_eq!(config::Intervals::NAMES, Intervals::NAMES);
     }
 }

@@ -13,6 +13,9 @@ macro_rules! choices {
         pub enum $name { $($(#[$vmeta])* $variant,)+ }
 
         impl $name {
+            /// Every value, in declaration order.
+            pub const NAMES: &[&str] = &[$($text,)+];
+
             /// The value in settings.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -26,7 +29,7 @@ macro_rules! choices {
             fn try_from(text: String) -> Result<Self, String> {
                 match text.as_str() {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err(not_among(&text, &[$($text),+])),
+                    _ => Err(not_among(&text, Self::NAMES)),
                 }
             }
         }
@@ -176,6 +179,110 @@ choices! {
         Band = "band",
         /// The priority class.
         Priority = "priority",
+    }
+}
+
+choices! {
+    /// What a residual of ln T costs.
+    Loss {
+        /// Its square.
+        LeastSquares = "least_squares",
+        /// Huber's.
+        Huber = "huber",
+        /// A smooth Huber.
+        SoftL1 = "soft_l1",
+        /// Cauchy's.
+        Cauchy = "cauchy",
+        /// Tukey's biweight.
+        Tukey = "tukey",
+    }
+}
+
+choices! {
+    /// Law of the errors on ln T.
+    Errors {
+        /// Normal.
+        Normal = "normal",
+        /// Student's t.
+        StudentT = "student_t",
+    }
+}
+
+choices! {
+    /// How wide ln T scatters about the median.
+    Spread {
+        /// The same everywhere.
+        Constant = "constant",
+        /// Falling with the median.
+        Budge = "budge",
+    }
+}
+
+choices! {
+    /// What standard errors come from.
+    Covariance {
+        /// The information, or with a robust loss the sandwich.
+        Auto = "auto",
+        /// The information.
+        Information = "information",
+        /// The sandwich.
+        Sandwich = "sandwich",
+    }
+}
+
+choices! {
+    /// How intervals are made.
+    Intervals {
+        /// From the standard error.
+        Wald = "wald",
+        /// From the profile of the likelihood.
+        Profile = "profile",
+    }
+}
+
+choices! {
+    /// What becomes of a parameter that the records of a group do not tell.
+    NotIdentified {
+        /// It is published as it is, marked.
+        Keep = "keep",
+        /// It is taken from the other groups.
+        Pool = "pool",
+        /// A simpler model is fitted.
+        Simplify = "simplify",
+    }
+}
+
+choices! {
+    /// What decides between models.
+    Criterion {
+        /// Bayesian information criterion.
+        Bic = "bic",
+        /// Akaike's information criterion.
+        Aic = "aic",
+        /// Log score on records held out.
+        Holdout = "holdout",
+    }
+}
+
+choices! {
+    /// For whom one model is chosen.
+    ChoicePer {
+        /// All groups together.
+        Scope = "scope",
+        /// Each group.
+        Group = "group",
+    }
+}
+
+choices! {
+    /// Which groups are drawn toward others.
+    PoolingMode {
+        /// None.
+        Off = "off",
+        /// Those with few records.
+        Small = "small",
+        /// All.
+        All = "all",
     }
 }
 

@@ -21,8 +21,9 @@ mod values;
 mod whole;
 
 pub use choices::{
-    DistanceUnit, Encryption, Factor, FileFormat, Isolation, LogFormat, Login, Partition,
-    RepeatedIds, SourceKind, StoreKind, TimeUnit,
+    ChoicePer, Covariance, Criterion, DistanceUnit, Encryption, Errors, Factor, FileFormat,
+    Intervals, Isolation, LogFormat, Login, Loss, NotIdentified, Partition, PoolingMode,
+    RepeatedIds, SourceKind, Spread, StoreKind, TimeUnit,
 };
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -33,8 +34,10 @@ pub use schema::Schema;
 pub use secrets::{Secret, SecretOrigin, Secrets};
 pub use server::{Server, SqlServer};
 pub use settings::{
-    Accept, Columns, Embedded, File, Fit, Groups, Judge, Log, MODELS, Output, Settings, Source,
-    Store, WindowSettings,
+    AUTO, Accept, Auto, Columns, Embedded, File, Fit, Groups, Holdout, Judge, Log, MODELS, Output,
+    Pooling, Settings, Source, Store, WindowSettings,
 };
-pub use values::{BandSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName};
+pub use values::{
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
+};
 pub use whole::Whole;

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Limits, Splits, WeekBands, Window};
 
 use super::choices::{
-    DistanceUnit, Factor, FileFormat, LogFormat, RepeatedIds, SourceKind, StoreKind, TimeUnit,
+    ChoicePer, Covariance, Criterion, DistanceUnit, Errors, Factor, FileFormat, Intervals,
+    LogFormat, Loss, NotIdentified, PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind,
+    TimeUnit,
 };
 use super::server::{Server, SqlServer};
 use super::values::{
-    BandSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
 };
 
 /// Models that `fit.model` may name.
@@ -24,6 +26,9 @@ pub const MODELS: &[&str] =
 
 /// The model that reads lengths by class of road.
 const ROAD_CLASS: &str = "road_class";
+
+/// What `fit.model` says where the model is to be chosen.
+pub const AUTO: &str = "auto";
 
 /// Declares a section: a struct that is read whole and refuses unknown keys.
 macro_rules! section {
@@ -63,6 +68,12 @@ section! {
         groups: Groups,
         /// How groups are fitted.
         fit: Fit,
+        /// How `fit.model = "auto"` chooses.
+        auto: Auto,
+        /// How groups are drawn toward others.
+        pooling: Pooling,
+        /// How fits are scored on later records.
+        holdout: Holdout,
         /// What may be published.
         judge: Judge,
         /// What a run leaves in the file system.
@@ -193,16 +204,64 @@ section! {
 section! {
     /// `[fit]`
     Fit {
-        /// One of [`MODELS`].
+        /// One of [`MODELS`], or [`AUTO`].
         model: ModelName,
         /// What multiplies it.
         factors: Vec<Factor>,
+        /// What a residual costs.
+        loss: Loss,
+        /// Law of the errors.
+        errors: Errors,
+        /// Degrees of freedom of Student's t; 0 where they are estimated.
+        tail_dof: f64,
+        /// How wide ln T scatters.
+        spread: Spread,
+        /// What standard errors come from.
+        covariance: Covariance,
+        /// How intervals are made.
+        intervals: Intervals,
+        /// Ranges of parameters.
+        bounds: Vec<BoundSetting>,
+        /// What becomes of a parameter that the records do not tell.
+        not_identified: NotIdentified,
         /// Iterations per start.
         max_iterations: u64,
         /// Threads; 0 is one per core. Results do not depend on it.
         workers: usize,
         /// Probability that an interval is to cover.
         confidence: f64,
+    }
+}
+
+section! {
+    /// `[auto]`
+    Auto {
+        /// Models to choose among, each of [`MODELS`]; at least one.
+        models: Vec<ModelName>,
+        /// What decides.
+        criterion: Criterion,
+        /// For whom one choice is made.
+        per: ChoicePer,
+    }
+}
+
+section! {
+    /// `[pooling]`
+    Pooling {
+        /// Which groups are drawn toward others.
+        mode: PoolingMode,
+        /// Records under which a group is small.
+        min_records: u64,
+    }
+}
+
+section! {
+    /// `[holdout]`
+    Holdout {
+        /// Share of the records that is held out, the latest; 0 is none.
+        share: f64,
+        /// Fewest records of a group on either side.
+        min_records: u64,
     }
 }
 

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use crate::domain::WeekBands;
 
-use super::choices::{Factor, SourceKind};
+use super::choices::{Criterion, Errors, Factor, Loss, SourceKind, Spread};
 use super::server;
-use super::settings::Settings;
+use super::settings::{AUTO, Auto, Fit, Settings};
+use super::values::ModelName;
 
 /// What is wrong, and the keys concerned.
 #[derive(Debug, PartialEq)]
@@ -179,6 +180,16 @@ fn fit(settings: &Settings) -> Check {
     ensure(fit.confidence > 0.0 && fit.confidence < 1.0, &["fit.confidence"], || {
         format!("`fit.confidence` must be between 0 and 1, not {}", fit.confidence)
     })?;
+    law(fit)?;
+    choice(&settings.auto)?;
+    let holdout = &settings.holdout;
+    ensure((0.0..1.0).contains(&holdout.share), &["holdout.share"], || {
+        format!("`holdout.share` must be 0 to below 1, not {}", holdout.share)
+    })?;
+    let needs_holdout = fit.model.as_str() == AUTO && settings.auto.criterion == Criterion::Holdout;
+    ensure(!needs_holdout || holdout.share > 0.0, &["auto.criterion", "holdout.share"], || {
+        "`auto.criterion` is `holdout`, but `holdout.share` is 0".to_owned()
+    })?;
     factors(settings)
 }
 
@@ -196,6 +207,43 @@ fn factors(settings: &Settings) -> Check {
         &[key, "groups.by_priority"],
         || format!("`{key}` names `priority`, by which `groups.by_priority` splits already"),
     )
+}
+
+/// What is minimised, and within which ranges.
+fn law(fit: &Fit) -> Check {
+    let is_plain = fit.loss == Loss::LeastSquares;
+    let keys = &["fit.loss", "fit.errors", "fit.spread"];
+    let fits = is_plain || (fit.errors == Errors::Normal && fit.spread == Spread::Constant);
+    ensure(fits, keys, || {
+        format!("`fit.loss` `{}` needs normal errors and a constant spread", fit.loss)
+    })?;
+    let dof = fit.tail_dof;
+    ensure(dof == 0.0 || (1.0..=200.0).contains(&dof), &["fit.tail_dof"], || {
+        format!("`fit.tail_dof` must be 0 or 1 to 200, not {dof}")
+    })?;
+    let keys = &["fit.bounds"];
+    for (nth, bound) in fit.bounds.iter().enumerate() {
+        let (name, min, max) = (&bound.name, bound.min, bound.max);
+        ensure(min.is_finite() && max.is_finite() && min <= max, keys, || {
+            format!("`fit.bounds`: the range of `{name}`, {min} to {max}, is empty")
+        })?;
+        ensure(fit.bounds[..nth].iter().all(|other| other.name != *name), keys, || {
+            format!("`fit.bounds` names `{name}` twice")
+        })?;
+    }
+    Ok(())
+}
+
+fn choice(auto: &Auto) -> Check {
+    let names: Vec<&str> = auto.models.iter().map(ModelName::as_str).collect();
+    let keys = &["auto.models"];
+    ensure(!names.is_empty() && !names.contains(&AUTO), keys, || {
+        "`auto.models` must name at least one model, and no `auto`".to_owned()
+    })?;
+    match names.iter().enumerate().find(|(nth, name)| names[..*nth].contains(name)) {
+        Some((_, name)) => ensure(false, keys, || format!("`auto.models` names `{name}` twice")),
+        None => Ok(()),
+    }
 }
 
 fn judge(settings: &Settings) -> Check {

@@ -12,7 +12,7 @@ use crate::domain::Band;
 use crate::domain::record::road;
 
 use super::choices::not_among;
-use super::settings::MODELS;
+use super::settings::{AUTO, MODELS};
 
 /// Reads and writes a time zone by its name in the IANA database.
 pub(super) mod zone {
@@ -48,7 +48,7 @@ macro_rules! text_value {
     };
 }
 
-/// Name of a travel-time model, one of [`MODELS`].
+/// Name of a travel-time model, one of [`MODELS`], or [`AUTO`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelName {
@@ -69,10 +69,10 @@ impl TryFrom<String> for ModelName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if MODELS.contains(&text.as_str()) {
+        if text == AUTO || MODELS.contains(&text.as_str()) {
             Ok(Self { text })
         } else {
-            Err(not_among(&text, MODELS))
+            Err(not_among(&text, &[MODELS, &[AUTO]].concat()))
         }
     }
 }
@@ -232,6 +232,18 @@ impl TryFrom<String> for LogLevel {
             Err(error) => Err(format!("`{text}` is no filter: {error}")),
         }
     }
+}
+
+/// Range of a parameter, in its published unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundSetting {
+    /// The parameter's published name.
+    pub name: String,
+    /// Least value.
+    pub min: f64,
+    /// Greatest value; the parameter is fixed where it equals the least.
+    pub max: f64,
 }
 
 /// A part of the week as the settings define it.

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use super::incident_id::{IdColumn, IncidentId};
+
 /// A column of optional texts in one allocation, so that a batch costs no allocation per row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextColumn {
+    /// Nulls before the first text, which are only counted: a column that a source has not got costs
+    /// nothing.
+    n_leading_nulls: usize,
     bytes: String,
     /// End of each text in `bytes`, and whether it is present.
     ends: Vec<(u32, bool)>,
@@ -12,9 +17,15 @@ pub struct TextColumn {
 
 impl TextColumn {
     /// Appends one value; `None` is null.
+    #[inline]
     pub fn push(&mut self, value: Option<&str>) {
-        if let Some(text) = value {
-            self.bytes.push_str(text);
+        match value {
+            Some(text) => self.bytes.push_str(text),
+            None if self.ends.is_empty() => {
+                self.n_leading_nulls += 1;
+                return;
+            }
+            None => {}
         }
         // A batch is bounded far below 4 GiB; were it not, the text would be cut, never mixed up.
         let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -24,21 +35,31 @@ impl TextColumn {
     /// The value in `row`, or `None` where it is null or beyond the end.
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&str> {
-        let &(end, present) = self.ends.get(row)?;
-        let start = row.checked_sub(1).and_then(|r| self.ends.get(r)).map_or(0, |&(e, _)| e);
+        let at = row.checked_sub(self.n_leading_nulls)?;
+        let &(end, present) = self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |e| e.0);
         present.then(|| &self.bytes[start as usize..end as usize])
     }
 
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.n_leading_nulls + self.ends.len()
     }
 
     /// Whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
+    }
+
+    /// An empty column with room for as many texts, a little longer than these.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            n_leading_nulls: 0,
+            bytes: String::with_capacity(self.bytes.len() + self.bytes.len() / 16),
+            ends: Vec::with_capacity(self.ends.len()),
+        }
     }
 }
 
@@ -50,7 +71,7 @@ impl TextColumn {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordBatch {
     /// The client's name of the incident; used only to point at refused rows and repeats.
-    pub incident_id: TextColumn,
+    pub incident_id: IdColumn,
     /// The region that owns the record.
     pub region: TextColumn,
     /// The region's parent, where the source knows it.
@@ -78,7 +99,7 @@ pub struct RecordBatch {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RecordRef<'a> {
     /// See [`RecordBatch::incident_id`].
-    pub incident_id: Option<&'a str>,
+    pub incident_id: Option<IncidentId<'a>>,
     /// See [`RecordBatch::region`].
     pub region: Option<&'a str>,
     /// See [`RecordBatch::parent_region`].
@@ -110,7 +131,27 @@ impl RecordBatch {
         Self { classes: Arc::clone(classes), ..Self::default() }
     }
 
+    /// An empty batch with room for as much as this one holds, so that filling it moves nothing.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let n_rows = self.len();
+        Self {
+            incident_id: self.incident_id.another(),
+            region: self.region.another(),
+            parent_region: self.parent_region.another(),
+            priority: self.priority.another(),
+            occurred_at_us: Vec::with_capacity(n_rows),
+            distance_km: Vec::with_capacity(n_rows),
+            travel_time_s: Vec::with_capacity(n_rows),
+            weight: Vec::with_capacity(n_rows),
+            classes: Arc::clone(&self.classes),
+            lengths_km: Vec::with_capacity(self.lengths_km.len()),
+            faults: Vec::new(),
+        }
+    }
+
     /// Appends one row; lengths that it has not got are null.
+    #[inline]
     pub fn push(&mut self, row: RecordRef<'_>) {
         if let Some(fault) = row.fault {
             self.faults.push((self.len(), fault.to_owned()));
@@ -196,7 +237,11 @@ mod tests {
     fn rows_come_back_as_they_went_in() {
         let rows = [
             RecordRef { region: Some(""), distance_km: Some(1.5), ..RecordRef::default() },
-            RecordRef { incident_id: Some("ß1"), fault: Some("ragged"), ..RecordRef::default() },
+            RecordRef {
+                incident_id: Some(IncidentId::Text("ß1")),
+                fault: Some("ragged"),
+                ..RecordRef::default()
+            },
             RecordRef { region: Some("Nørre"), priority: Some("1"), ..RecordRef::default() },
         ];
         let mut batch = RecordBatch::default();
@@ -205,6 +250,25 @@ mod tests {
         }
         assert_eq!(batch.rows().collect::<Vec<_>>(), rows);
         assert_eq!(batch.incident_id.get(3), None);
+        let mut again = batch.another();
+        assert!(again.is_empty());
+        rows.into_iter().for_each(|row| again.push(row));
+        assert_eq!(again, batch);
+    }
+
+    #[test]
+    fn nulls_stand_where_they_were() {
+        let check = |values: &[Option<&str>]| {
+            let mut column = TextColumn::default();
+            values.iter().for_each(|value| column.push(*value));
+            let got: Vec<_> = (0..column.len()).map(|row| column.get(row)).collect();
+            assert_eq!(got, values);
+            assert_eq!((column.get(values.len()), column.is_empty()), (None, values.is_empty()));
+        };
+        check(&[]);
+        check(&[None, None]);
+        check(&[None, None, Some("a"), None, Some(""), Some("bc"), None]);
+        check(&[Some("a"), None]);
     }
 
     #[test]

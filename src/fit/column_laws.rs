@@ -219,7 +219,7 @@ proptest! {
                 let finite = |x: f64| x.is_finite();
                 prop_assert!(finite(e.value) && e.std_error.is_none_or(finite), "{e:?}");
                 let is_range = |(a, b): (f64, f64)| finite(a) && finite(b) && a <= b;
-                prop_assert!(e.interval.is_none_or(is_range), "{e:?}");
+                prop_assert!(e.interval.0.zip(e.interval.1).is_none_or(is_range), "{e:?}");
                 prop_assert!(e.std_error.is_some() || !e.reason.is_empty(), "{e:?}");
             }
             let curve = report.curve().unwrap();
@@ -308,7 +308,8 @@ fn intervals_cover_as_often_as_they_say() {
             ("factor_band_night", (-0.2f64).exp()),
             ("factor_priority_2", 0.3f64.exp()),
         ] {
-            let (low, high) = estimate(&report, name).interval.unwrap();
+            let (low, high) = estimate(&report, name).interval;
+            let (low, high) = (low.unwrap(), high.unwrap());
             n_covered += u32::from((low..=high).contains(&truth));
         }
     }
@@ -328,7 +329,7 @@ fn one_class_is_the_line() {
             let is_near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-8;
             assert!(is_near(a.value, b.value), "{a:?} {b:?}");
             assert!(is_near(a.std_error.unwrap(), b.std_error.unwrap()), "{a:?} {b:?}");
-            assert!(is_near(a.interval.unwrap().1, b.interval.unwrap().1), "{a:?} {b:?}");
+            assert!(is_near(a.interval.1.unwrap(), b.interval.1.unwrap()), "{a:?} {b:?}");
         }
         let ssr = |report: &FitReport| report.metrics.unwrap().ssr_log;
         assert!((ssr(&straight) / ssr(&by_class) - 1.0).abs() < 1e-12);

@@ -134,7 +134,9 @@ fn assert_finite(report: &FitReport) -> Result<(), TestCaseError> {
         let finite = |x: f64| x.is_finite();
         prop_assert!(finite(e.value), "{e:?}");
         prop_assert!(e.std_error.is_none_or(finite), "{e:?}");
-        prop_assert!(e.interval.is_none_or(|(a, b)| finite(a) && finite(b) && a <= b), "{e:?}");
+        let (low, high) = e.interval;
+        prop_assert!(low.is_none_or(finite) && high.is_none_or(finite), "{e:?}");
+        prop_assert!(low.zip(high).is_none_or(|(low, high)| low <= high), "{e:?}");
         prop_assert_eq!(e.identification == Identification::Ok || !e.reason.is_empty(), true);
         prop_assert!(e.std_error.is_some() || !e.reason.is_empty(), "{e:?}");
     }
@@ -159,7 +161,7 @@ proptest! {
             assert_finite(&report)?;
             if samples.len() >= n_parameters {
                 prop_assert_eq!(report.estimates.len(), n_parameters + 1, "{:?}", report);
-                prop_assert_eq!(report.correlations.len(), n_parameters * n_parameters);
+                prop_assert_eq!(report.correlations.len(), report.estimates.len().pow(2));
                 prop_assert!(report.curve().is_some());
                 for d in [1e-300, 0.05, 2.5, 60.0, 1e300] {
                     let t = report.curve().unwrap().median_s(d);
@@ -247,7 +249,7 @@ fn intervals_cover_as_often_as_they_say() {
     for seed in 0..200 {
         let report = fitted("kwh", &records(&set, 0.3, 400, seed));
         for e in &report.estimates[..2] {
-            let (low, high) = e.interval.unwrap();
+            let (low, high) = (e.interval.0.unwrap(), e.interval.1.unwrap());
             n_covered += u32::from((low..=high).contains(&set.value(&e.name).unwrap()));
         }
     }
@@ -291,7 +293,7 @@ fn short_trips_do_not_identify_the_cruise_speed() {
     assert_eq!(a.identification, Identification::Ok);
     assert!(a.std_error.is_some());
     assert_eq!(v.identification, Identification::NotIdentified);
-    assert_eq!((v.std_error, v.interval), (None, None));
+    assert_eq!((v.std_error, v.interval), (None, (None, None)));
     assert!(v.reason.contains("cruise speed"), "{}", v.reason);
     assert!((v.value / 60.0 - (a.value * longest).sqrt()).abs() < 1e-9);
     assert_eq!(report.condition, None);

@@ -1,32 +1,38 @@
 //! How well a curve describes the records it was fitted to, on both scales.
 
+use super::errors::Law;
 use super::least_squares::BLOCK_ROWS;
 use super::models::{LN_LIMIT, Model};
 use super::observations::{Observations, Sample};
 use super::report::Metrics;
+use super::spread::Scatter;
 
 /// 90th percentile of the standard normal distribution.
 const NORMAL_P90: f64 = 1.281_551_565_544_600_4;
 
-/// Metrics of a model at internal `parameters` with spread `sigma_log` (standard deviation of
-/// ln T); `ssr_log` is known from the fit. `None` without observations.
+/// Metrics of a model at internal `parameters` with the scatter of ln T and the law of its errors,
+/// from which the 90th percentile follows; `ssr_log` where it is known from the fit. `None` without
+/// observations.
 pub(super) fn metrics(
     model: &dyn Model,
     parameters: &[f64],
-    sigma_log: f64,
-    ssr_log: f64,
+    scatter: &Scatter,
+    law: &Law,
+    ssr_log: Option<f64>,
     observations: &Observations,
 ) -> Option<Metrics> {
     if observations.is_empty() {
         return None;
     }
     let total = observations.weight_sum();
+    let p90 = if *law == Law::Normal { NORMAL_P90 } else { law.quantile(0.9) };
     // Errors are told to three digits: f32 holds them, and a large group has many.
     let mut errors: Vec<f32> = Vec::with_capacity(observations.len());
-    let (mut mae_s, mut under) = (0.0, 0.0);
-    for_each_ln_ratio(model, parameters, observations, |ln_ratio, sample| {
+    let (mut mae_s, mut under, mut squares) = (0.0, 0.0, 0.0);
+    for_each_ln_ratio(model, parameters, observations, |predicted, ln_ratio, sample| {
         let weight = f64::from(sample.weight);
-        under += if ln_ratio + NORMAL_P90 * sigma_log >= 0.0 { weight } else { 0.0 };
+        under += if ln_ratio + p90 * scatter.scale(predicted) >= 0.0 { weight } else { 0.0 };
+        squares += weight * ln_ratio * ln_ratio;
         let error = (ln_ratio.clamp(-LN_LIMIT, LN_LIMIT).exp() - 1.0).abs();
         mae_s += weight * (error * f64::from(sample.travel_time_s) / total).min(f64::MAX / 1e40);
         errors.push(error.min(f64::from(f32::MAX)) as f32);
@@ -37,6 +43,7 @@ pub(super) fn metrics(
         let weights = observations.samples().iter().map(|s| f64::from(s.weight));
         weighted_median(errors.into_iter().map(f64::from).zip(weights).collect(), total)
     };
+    let ssr_log = ssr_log.unwrap_or(squares).min(f64::MAX);
     Some(Metrics {
         ssr_log,
         rmse_log: (ssr_log / total).sqrt(),
@@ -46,12 +53,13 @@ pub(super) fn metrics(
     })
 }
 
-/// Hands on ln of predicted over observed time, per record, in order.
+/// Hands on ln of the predicted time (min) and of predicted over observed time, per record, in
+/// order.
 fn for_each_ln_ratio(
     model: &dyn Model,
     parameters: &[f64],
     observations: &Observations,
-    mut take: impl FnMut(f64, &Sample),
+    mut take: impl FnMut(f64, f64, &Sample),
 ) {
     let mut ln_time = [0.0; BLOCK_ROWS];
     let mut gradient = vec![0.0; parameters.len() * BLOCK_ROWS];
@@ -62,7 +70,7 @@ fn for_each_ln_ratio(
         model.evaluate(parameters, distances, &mut ln_time[..rows], gradient);
         let observed = &observations.ln_time()[first..];
         for ((predicted, observed), sample) in ln_time.iter().zip(observed).zip(samples) {
-            take(predicted - observed, sample);
+            take(*predicted, predicted - observed, sample);
         }
     }
 }
@@ -82,7 +90,7 @@ fn median(values: &mut [f32]) -> f64 {
 }
 
 /// The median of records that stand for `weight` like ones each.
-fn weighted_median(mut values: Vec<(f64, f64)>, total: f64) -> f64 {
+pub(super) fn weighted_median(mut values: Vec<(f64, f64)>, total: f64) -> f64 {
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut below = 0.0;
     for (i, &(value, weight)) in values.iter().enumerate() {

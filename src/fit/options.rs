@@ -14,6 +14,9 @@ pub struct FitOptions {
     pub confidence: f64,
     /// What is minimised where the errors are normal with a constant spread.
     pub loss: Loss,
+    /// Scale of ln T for a robust loss, in place of the one estimated from the residuals; other
+    /// losses have none to fix.
+    pub scale: Option<f64>,
     /// Law of the errors on ln T.
     pub errors: Errors,
     /// How wide ln T scatters about the median.
@@ -33,6 +36,7 @@ impl Default for FitOptions {
             tolerance: 1e-12,
             confidence: 0.95,
             loss: Loss::LeastSquares,
+            scale: None,
             errors: Errors::Normal,
             spread: SpreadModel::Constant,
             covariance: Covariance::Auto,
@@ -128,6 +132,20 @@ pub enum Errors {
         /// Degrees of freedom, above 0; `None` where they are estimated.
         dof: Option<f64>,
     },
+}
+
+impl Errors {
+    /// Every law's name, in declaration order.
+    pub const NAMES: &[&str] = &["normal", "student_t"];
+
+    /// The name in settings and results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::StudentT { .. } => "student_t",
+        }
+    }
 }
 
 /// Range of one published parameter; where both ends are equal the parameter is fixed there.

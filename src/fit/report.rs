@@ -3,26 +3,29 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::solution::Solution;
+
 /// Why a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Termination {
-    /// The sum of squares no longer changes by more than rounding.
+    /// The objective (sum of squares or losses, likelihood) no longer changes by more than rounding.
     CostConverged,
     /// The step is below the tolerance.
     StepConverged,
-    /// The gradient vanishes: residuals are orthogonal to every column of the Jacobian.
+    /// The gradient vanishes: residuals are orthogonal to every column of the Jacobian, or the
+    /// scores add up to nothing.
     GradientConverged,
     /// The curve passes through every record.
     ExactFit,
     /// Out of iterations; the estimates are the best seen.
     IterationLimit,
-    /// No step reduces the sum of squares although the gradient does not vanish.
+    /// No step improves the objective although the gradient does not vanish.
     NoProgress,
     /// The stop signal was noticed.
     Cancelled,
     /// Fewer records than the model has parameters.
     TooFewRecords,
-    /// No start gave a finite sum of squares.
+    /// No start gave a finite objective.
     NoFiniteStart,
 }
 
@@ -59,7 +62,7 @@ pub enum Identification {
     AtBound,
     /// Set beforehand: its range is a single value.
     Fixed,
-    /// The sum of squares does not depend on it near the estimate.
+    /// The objective does not depend on it near the estimate.
     NotIdentified,
 }
 
@@ -74,8 +77,10 @@ pub struct Estimate {
     pub value: f64,
     /// Standard error in the same unit (delta method).
     pub std_error: Option<f64>,
-    /// Interval in the same unit; for positive parameters computed on the logarithm.
-    pub interval: Option<(f64, f64)>,
+    /// Lower and upper end of the interval in the same unit, computed on the scale of the fit. An
+    /// end is `None` where the records leave the parameter open to that side (`reason` says why),
+    /// or where there is no interval at all.
+    pub interval: (Option<f64>, Option<f64>),
     /// What the records tell of it.
     pub identification: Identification,
     /// Why, where it is not `Ok`; empty otherwise.
@@ -104,13 +109,35 @@ pub struct FitReport {
     pub model: &'static str,
     /// Why it ended.
     pub termination: Termination,
-    /// The model's parameters in its order, then `sigma_log`; empty where no fit was possible.
+    /// Name of the loss ([`super::options::Loss`]).
+    pub loss: &'static str,
+    /// Name of the law of the errors ([`super::options::Errors`]).
+    pub errors: &'static str,
+    /// Name of the model of the spread ([`super::options::SpreadModel`]).
+    pub spread: &'static str,
+    /// Where the standard errors come from: `information` or `sandwich`.
+    pub covariance: &'static str,
+    /// The model's parameters in its order, then those of the spread (`sigma_log`, or `spread_b0`,
+    /// `spread_b1` and `spread_b2`), then with Student's t `tail_dof`; empty where no fit was
+    /// possible. With a robust loss `sigma_log` is its scale, 1.4826 times the median of the
+    /// absolute residuals of ln T, which equals the standard deviation for normal errors.
     pub estimates: Vec<Estimate>,
-    /// Correlations of the estimates on the scale of the fit, row-major over the model's
-    /// parameters (without `sigma_log`); `None` where a parameter is not `Ok`.
+    /// Correlations of the estimates on the scale of the fit, row-major over all of them; `None`
+    /// where a parameter is not `Ok`.
     pub correlations: Vec<Option<f64>>,
-    /// Condition number of the column-scaled Jacobian; `None` where it is singular.
+    /// Condition number of the column-scaled Jacobian, or the root of that of the scaled
+    /// information; `None` where it is singular.
     pub condition: Option<f64>,
+    /// Sum of the weighted logarithms of the density of T in seconds; after least squares that of
+    /// normal errors of ln T whose variance is the mean of squares. `None` with a robust loss, which
+    /// is no law, and where every record is met exactly.
+    pub log_likelihood: Option<f64>,
+    /// `2k − 2·log_likelihood`, k counting all parameters that were not fixed, the spread's too.
+    pub aic: Option<f64>,
+    /// `k·ln(n) − 2·log_likelihood`, n the sum of the weights.
+    pub bic: Option<f64>,
+    /// The fit on its own scale, for pooling and prediction; `None` where there are no estimates.
+    pub solution: Option<Solution>,
     /// Quality; `None` where no fit was possible.
     pub metrics: Option<Metrics>,
     /// Records, not weighted.

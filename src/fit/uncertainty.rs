@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
-use nalgebra::{DMatrix, SVD};
+use nalgebra::{DMatrix, SVD, SymmetricEigen};
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 
 use super::least_squares::Triangle;
 use super::models::{ParameterSpec, Transform};
+use super::products::sandwich;
 use super::report::{Estimate, Identification};
 
 /// Singular values of the Jacobian, columns scaled to length one, below this share of the largest
 /// count as zero: of a direction so weak five digits of the derivatives would be left.
 const RANK_TOLERANCE: f64 = 1e-10;
+/// The same for eigenvalues of the information, which are squares of them. Sums of squares carry
+/// the rounding of some thousand records.
+const EIGENVALUE_TOLERANCE: f64 = 1e-13;
 /// A parameter with a larger part in a direction without information is not identified.
 const NULL_SHARE: f64 = 1e-6;
 /// Half-widths of an interval on the logarithm beyond this (a factor of 5e21) tell nothing.
@@ -83,6 +87,98 @@ impl Information {
         Self { covariance, identification, rank, condition }
     }
 
+    /// Nothing about `n` parameters.
+    pub(super) fn none(n: usize) -> Self {
+        Self {
+            covariance: vec![0.0; n * n],
+            identification: vec![Identification::NotIdentified; n],
+            rank: 0,
+            condition: None,
+        }
+    }
+
+    /// The same from the information itself, row-major and symmetric, per unit: its eigenvalues are
+    /// squares of what [`Information::of`] looks at, and so is the share below which they count as
+    /// zero. `None` where one is clearly negative: that is no information.
+    pub(super) fn of_matrix(matrix: &[f64], held: &[bool]) -> Option<Self> {
+        let n = held.len();
+        let free: Vec<usize> = (0..n).filter(|&j| !held[j]).collect();
+        let mut identification: Vec<Identification> = (held.iter())
+            .map(|&h| if h { Identification::AtBound } else { Identification::NotIdentified })
+            .collect();
+        let mut covariance = vec![0.0; n * n];
+        if free.is_empty() {
+            return Some(Self { covariance, identification, rank: 0, condition: None });
+        }
+        let lengths: Vec<f64> = (free.iter())
+            .map(|&j| matrix[j * n + j])
+            .map(|square| if square > 0.0 { square.sqrt() } else { 1.0 })
+            .collect();
+        let scaled = DMatrix::from_fn(free.len(), free.len(), |row, column| {
+            matrix[free[row] * n + free[column]] / lengths[row] / lengths[column]
+        });
+        if !scaled.iter().all(|x| x.is_finite()) {
+            return None;
+        }
+        let eigen = SymmetricEigen::try_new(scaled, f64::EPSILON, 2000)?;
+        let values = &eigen.eigenvalues;
+        let cut = values.max() * EIGENVALUE_TOLERANCE;
+        if values.min() < -cut {
+            return None;
+        }
+        let is_kept = |i: usize| values[i] > cut;
+        let rank = (0..values.len()).filter(|&i| is_kept(i)).count();
+        for (k, &j) in free.iter().enumerate() {
+            let part = |i: usize| eigen.eigenvectors[(k, i)];
+            let is_told = (0..values.len()).all(|i| is_kept(i) || part(i).abs() <= NULL_SHARE);
+            if is_told && rank > 0 {
+                identification[j] = Identification::Ok;
+            }
+            for (l, &m) in free.iter().enumerate() {
+                covariance[j * n + m] = (0..values.len())
+                    .filter(|&i| is_kept(i))
+                    .map(|i| part(i) * eigen.eigenvectors[(l, i)] / values[i])
+                    .sum::<f64>()
+                    / lengths[k]
+                    / lengths[l];
+            }
+        }
+        let condition = (rank == free.len()).then(|| (values.max() / values.min()).sqrt());
+        Some(Self { covariance, identification, rank, condition })
+    }
+
+    /// The same with the covariance of the sandwich: `filling` is the sum of the products of the
+    /// scores, `factor` multiplies the whole.
+    pub(super) fn sandwiched(mut self, filling: &[f64], factor: f64) -> Self {
+        self.covariance = sandwich(&self.covariance, filling, factor);
+        self
+    }
+
+    /// The same with one parameter more, `ok` and uncorrelated with the others.
+    pub(super) fn with_independent(mut self, variance: f64, told: Identification) -> Self {
+        let n = self.identification.len();
+        let mut covariance = vec![0.0; (n + 1) * (n + 1)];
+        for j in 0..n {
+            covariance[j * (n + 1)..][..n].copy_from_slice(&self.covariance[j * n..][..n]);
+        }
+        covariance[(n + 1) * (n + 1) - 1] = variance;
+        self.covariance = covariance;
+        self.identification.push(told);
+        self
+    }
+
+    /// Row-major covariance times `variance`; zero in rows of parameters that are not `Ok`.
+    pub(super) fn covariance_of_told(&self, variance: f64) -> Vec<f64> {
+        let n = self.identification.len();
+        let is_ok = |j: usize| self.identification[j] == Identification::Ok;
+        (0..n * n)
+            .map(|entry| {
+                let is_told = is_ok(entry / n) && is_ok(entry % n);
+                if is_told { variance * self.covariance[entry] } else { 0.0 }
+            })
+            .collect()
+    }
+
     /// Standard deviation of an internal parameter for unit residual variance.
     pub(super) fn deviation(&self, parameter: usize) -> f64 {
         self.covariance(parameter, parameter).sqrt()
@@ -110,17 +206,37 @@ impl Information {
     }
 }
 
+/// Standard errors of the parameters at a minimum without bounds, in their own units: `dof` is
+/// what the residual variance is divided by (rows less parameters). `None` where the residuals do
+/// not tell a parameter.
+#[must_use]
+pub fn standard_errors(triangle: &Triangle, dof: f64) -> Vec<Option<f64>> {
+    let information = Information::of(triangle, &vec![false; triangle.n_parameters()]);
+    let sigma = (triangle.ssr() / dof).sqrt();
+    (information.identification.iter().enumerate())
+        .map(|(j, told)| {
+            let error = sigma * information.deviation(j);
+            (*told == Identification::Ok && error.is_finite()).then_some(error)
+        })
+        .collect()
+}
+
 /// Residual standard deviation with the degrees of freedom that it stands on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     /// Of ln T; with no freedom left, the root mean square.
     pub(super) sigma: f64,
     /// Σ weights − determined directions; below one there are no intervals.
-    dof: f64,
+    pub(super) dof: f64,
     confidence: f64,
 }
 
 impl Spread {
+    /// Of what carries its own unit: a likelihood, or a sandwich.
+    pub(super) fn unit(weight_sum: f64, rank: usize, confidence: f64) -> Self {
+        Self { sigma: 1.0, ..Self::of(1.0, weight_sum, rank, confidence) }
+    }
+
     pub(super) fn of(ssr: f64, weight_sum: f64, rank: usize, confidence: f64) -> Self {
         let dof = weight_sum - rank as f64;
         let divisor = if dof >= 1.0 { dof } else { weight_sum };
@@ -129,13 +245,13 @@ impl Spread {
         Self { sigma: (ssr / divisor).sqrt(), dof, confidence }
     }
 
-    fn has_freedom(&self) -> bool {
+    pub(super) fn has_freedom(&self) -> bool {
         self.dof >= 1.0
     }
 
     /// Quantile of Student's t for a two-sided interval; Cornish and Fisher's series for many
     /// degrees of freedom, where it is right to ten digits and the library's is not.
-    fn t_quantile(&self) -> f64 {
+    pub(super) fn t_quantile(&self) -> f64 {
         let p = 0.5 + 0.5 * self.confidence;
         if self.dof < MANY
             && let Ok(t) = StudentsT::new(0.0, 1.0, self.dof)
@@ -157,7 +273,7 @@ impl Spread {
             unit: "",
             value: self.sigma,
             std_error: None,
-            interval: None,
+            interval: (None, None),
             identification: Identification::NotIdentified,
             reason: NO_FREEDOM.to_owned(),
         };
@@ -166,8 +282,9 @@ impl Spread {
             let end = |p: f64| self.sigma * (self.dof / chi_square_quantile(self.dof, p)).sqrt();
             let interval = (end(1.0 - tail), end(tail));
             estimate.std_error = Some(self.sigma / (2.0 * self.dof).sqrt());
-            estimate.interval =
-                (interval.0.is_finite() && interval.1.is_finite()).then_some(interval);
+            let is_finite = interval.0.is_finite() && interval.1.is_finite();
+            let told = |end: f64| is_finite.then_some(end);
+            estimate.interval = (told(interval.0), told(interval.1));
             estimate.identification = Identification::Ok;
             estimate.reason.clear();
         }
@@ -175,7 +292,8 @@ impl Spread {
     }
 }
 
-const NO_FREEDOM: &str = "no more records than parameters: nothing is left to tell the spread";
+pub(super) const NO_FREEDOM: &str =
+    "no more records than parameters: nothing is left to tell the spread";
 
 /// Quantile of chi-square; Wilson and Hilferty's cube for many degrees of freedom, where it is
 /// right to six digits.
@@ -204,7 +322,7 @@ pub(super) fn estimate(
         unit: spec.unit,
         value: spec.published(internal),
         std_error: None,
-        interval: None,
+        interval: (None, None),
         identification,
         reason: String::new(),
     };
@@ -214,7 +332,8 @@ pub(super) fn estimate(
             add_interval(&mut estimate, spec, internal, bounds, deviation, spread);
         }
         Identification::AtBound => {
-            let side = if internal <= bounds.0 { "lower" } else { "upper" };
+            let is_falling = spec.slope(internal) < 0.0;
+            let side = if (internal <= bounds.0) != is_falling { "lower" } else { "upper" };
             estimate.reason = format!("at its {side} bound: the records push it further");
         }
         Identification::Fixed => estimate.reason = "set by the settings".to_owned(),
@@ -236,7 +355,7 @@ fn add_interval(
 ) {
     let std_error = spread.sigma * deviation;
     let half_width = spread.t_quantile() * std_error;
-    let published_error = std_error * spec.slope(internal);
+    let published_error = std_error * spec.slope(internal).abs();
     let is_logarithm = matches!(spec.transform, Transform::Exponential { .. });
     let is_endless = is_logarithm && half_width > MAX_LN_HALF_WIDTH;
     if is_endless || !(half_width.is_finite() && published_error.is_finite()) {
@@ -247,7 +366,8 @@ fn add_interval(
     }
     let ends = ((internal - half_width).max(low), (internal + half_width).min(high));
     estimate.std_error = Some(published_error);
-    estimate.interval = Some((spec.published(ends.0), spec.published(ends.1)));
+    let (from, to) = (spec.published(ends.0), spec.published(ends.1));
+    estimate.interval = (Some(from.min(to)), Some(from.max(to)));
 }
 
 #[cfg(test)]

@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
-    Verdict,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
+    SourceLevel, Verdict,
 };
+use crate::fit::options::Loss;
 use crate::fit::{Estimate, FitReport, Identification};
 
 use super::fitting::FittedGroup;
 use super::plan::RunPlan;
-
-/// The loss of every fit so far.
-const LOSS: &str = "least_squares";
 
 /// Rows of groups that nobody judges: a file in, parameters out.
 #[must_use]
@@ -117,6 +115,7 @@ fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before 
         source_level: SourceLevel::Previous,
         verdict: Verdict::Keep,
         message: why.to_owned(),
+        detail: before_row.detail.carried_over(),
         ..group_row(model, group)
     };
     let raw = |name: &str| own.iter().find(|p| p.name == name).and_then(|p| p.raw_estimate);
@@ -158,6 +157,7 @@ fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
         condition: None,
         verdict: Verdict::None,
         message: why.to_owned(),
+        detail: before_row.detail.carried_over(),
         ..before_row
     };
     let carried =
@@ -172,7 +172,7 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
     GroupRow {
         key: group.key.clone(),
         model: model.to_owned(),
-        loss: LOSS.to_owned(),
+        loss: report.map_or(Loss::LeastSquares.as_str(), |r| r.loss).to_owned(),
         outcome: GroupOutcome::Fitted,
         source_level: SourceLevel::Group,
         n_read: group.n_used + group.n_refused,
@@ -188,6 +188,15 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
         condition: report.and_then(|r| r.condition).and_then(finite),
         verdict: Verdict::None,
         message: message(group),
+        detail: report.map(detail).unwrap_or_default(),
+    }
+}
+
+fn detail(report: &FitReport) -> GroupDetail {
+    let n_rows = report.estimates.len();
+    GroupDetail {
+        correlations: GroupDetail::packed(&report.correlations, n_rows),
+        ..GroupDetail::default()
     }
 }
 
@@ -218,8 +227,8 @@ fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {
         unit: estimate.unit.to_owned(),
         estimate: estimate.value,
         std_error: estimate.std_error.filter(|error| error.is_finite()),
-        ci_low: estimate.interval.map(|(low, _)| low).filter(|end| end.is_finite()),
-        ci_high: estimate.interval.map(|(_, high)| high).filter(|end| end.is_finite()),
+        ci_low: estimate.interval.0.filter(|end| end.is_finite()),
+        ci_high: estimate.interval.1.filter(|end| end.is_finite()),
         raw_estimate: Some(estimate.value),
         pool_weight: Some(0.0),
         status: match estimate.identification {

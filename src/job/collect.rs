@@ -1,11 +1,14 @@
 //! Sorts the rows of a source into groups, and counts those that it refuses.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::domain::record::RecordRef;
-use crate::domain::{GroupKey, Limits, RecordBatch, RefusalReason, RefusalTally, Splits};
+use crate::domain::{
+    GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Splits,
+};
 use crate::fit::{Columns, Sample};
 use crate::ports::{FailureKind, PortError, PortResult};
 
@@ -175,14 +178,18 @@ impl<'a> Collector<'a> {
     fn is_repeat(&mut self, row: &RecordRef<'_>) -> bool {
         let (Some(seen), Some(id)) = (&mut self.seen_ids, row.incident_id) else { return false };
         let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
+        match id {
+            IncidentId::Text(text) => text.hash(&mut hasher),
+            IncidentId::Number(number) => number.hash(&mut hasher),
+        }
         !seen.insert(hasher.finish())
     }
 
     fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) {
         let region = row.region.map_or("", str::trim);
-        let example = row.fault.or(row.incident_id).unwrap_or("");
-        self.refusals.add(region, reason, example);
+        let id = || row.incident_id.map(IncidentId::text);
+        let example = row.fault.map(Cow::Borrowed).or_else(id).unwrap_or_default();
+        self.refusals.add(region, reason, &example);
         // Rows that name no proper region belong to no group.
         if !region.is_empty() && self.limits.knows(region) {
             self.group_of(row, region).n_refused += 1;
@@ -262,7 +269,7 @@ mod tests {
         let mut batch = RecordBatch::default();
         for &(id, region, distance_km, travel_time_s) in rows {
             batch.push(RecordRef {
-                incident_id: Some(id),
+                incident_id: Some(IncidentId::Text(id)),
                 region: Some(region),
                 priority: Some("1"),
                 distance_km: Some(distance_km),
@@ -294,6 +301,24 @@ mod tests {
         assert_eq!(told, [("A", 1, 2), ("B", 1, 0), ("C", 0, 1)]);
         assert_eq!(collected.n_read, collected.n_used() + collected.refusals.total());
         assert_eq!(collected.refused_by_reason()[&RefusalReason::RepeatedId], 1);
+    }
+
+    #[test]
+    fn a_numbered_incident_repeats_and_is_shown_by_its_number() {
+        let (limits, splits) = (Limits::default(), Splits::default());
+        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Refuse);
+        let alike = batch(&[("", "A", 1.0, 120.0); 3]);
+        let mut rows = RecordBatch::default();
+        for (number, row) in [10_000_000_000, -1, 10_000_000_000].into_iter().zip(alike.rows()) {
+            rows.push(RecordRef { incident_id: Some(IncidentId::Number(number)), ..row });
+        }
+        collector.take(&rows);
+        let collected = collector.finish();
+        assert_eq!(collected.n_used(), 2);
+        let told = collected.refusals.into_rows();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].reason, RefusalReason::RepeatedId);
+        assert_eq!(told[0].examples, ["10000000000"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Knows the world through `ports` only. The order of a run is told in `execute.rs`.
 
 pub mod assemble;
+pub mod choose;
 pub mod collect;
 pub mod covariates;
 pub mod error;

@@ -11,6 +11,7 @@ mod fit_reference;
 mod job;
 mod layers;
 mod memory;
+mod nist;
 mod pipeline;
 mod process;
 mod road_and_factors;

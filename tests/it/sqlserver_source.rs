@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use speedfit::adapters::sqlserver::{
     Encryption, Login, RecordsFrom, ServerOptions, SourceOptions, SqlServerSource,
 };
-use speedfit::domain::RecordBatch;
 use speedfit::domain::record::RecordRef;
+use speedfit::domain::{IncidentId, RecordBatch};
 use speedfit::ports::{Clock, PortError, PortResult, ReadQuery, RecordSource as _, SystemClock};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -201,7 +201,7 @@ fn line(row: &RecordRef<'_>) -> String {
     let at = row.occurred_at_us.map(|us| Timestamp::from_microsecond(us).unwrap());
     let mut line = format!(
         "{} region {} parent {} priority {} at {} {} km {} s weight {}",
-        text(row.incident_id),
+        text(row.incident_id.map(IncidentId::text).as_deref()),
         text(row.region),
         text(row.parent_region),
         text(row.priority),

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::error::{EmbeddedError, StatementError};
 use super::rows::{count_stored, time, time_text};
 use super::{Embedded, Mode, blocking, connection, in_transaction, lengths};
-use crate::domain::RecordBatch;
 use crate::domain::record::RecordRef;
+use crate::domain::{IncidentId, RecordBatch};
 use crate::ports::{Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
 /// Batches between the reader of a file and the writer of the database.
@@ -210,7 +210,7 @@ fn insert_row(
     lengths: &[u8],
 ) -> rusqlite::Result<()> {
     statement.raw_bind_parameter(1, import_id)?;
-    statement.raw_bind_parameter(2, row.incident_id)?;
+    statement.raw_bind_parameter(2, row.incident_id.map(IncidentId::text))?;
     statement.raw_bind_parameter(3, row.region)?;
     statement.raw_bind_parameter(4, row.parent_region)?;
     statement.raw_bind_parameter(5, row.priority)?;

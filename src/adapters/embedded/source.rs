@@ -13,7 +13,7 @@ use super::error::{EmbeddedError, StatementError};
 use super::lengths::Classes;
 use super::{Embedded, blocking, connection};
 use crate::domain::record::RecordRef;
-use crate::domain::{RecordBatch, Selection};
+use crate::domain::{IncidentId, RecordBatch, Selection};
 use crate::ports::{Lengths, PortResult, ReadQuery, RecordSource};
 
 #[async_trait]
@@ -139,7 +139,7 @@ fn is_selected(selection: &Selection, region: Option<&str>) -> bool {
 /// A row of `incidents.sql`, its columns by position: names cost as much as the values.
 fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
     Ok(RecordRef {
-        incident_id: text(row, 0)?,
+        incident_id: text(row, 0)?.map(IncidentId::Text),
         region: text(row, REGION)?,
         parent_region: text(row, 2)?,
         priority: text(row, 3)?,

@@ -10,8 +10,8 @@ use super::error::FileError;
 use super::input::{ByteStream, RowGuard, checked_text, open};
 use super::options::{Field, FileOptions};
 use super::values::{Fault, number, timestamp_us};
-use crate::domain::RecordBatch;
 use crate::domain::record::RecordRef;
+use crate::domain::{IncidentId, RecordBatch};
 
 /// Bytes of text after which a batch is handed on although it has room for rows: with rows of
 /// ordinary length it never comes to that.
@@ -189,7 +189,7 @@ impl RowParser {
             travel_time_s: travel_time.map(|x| self.options.time_unit.to_s(x)),
             occurred_at_us: self.timestamp_us(row, &mut fault),
             weight: self.number(row, Field::Weight, &mut fault),
-            incident_id: self.text(row, Field::IncidentId, &mut fault),
+            incident_id: self.text(row, Field::IncidentId, &mut fault).map(IncidentId::Text),
             region: self.text(row, Field::Region, &mut fault),
             parent_region: self.text(row, Field::ParentRegion, &mut fault),
             priority: self.text(row, Field::Priority, &mut fault),

@@ -17,8 +17,8 @@ use super::error::FileError;
 use super::options::{Field, FileOptions};
 use super::parquet_columns::{Kind, Numbers, Texts, Timestamps, Value};
 use super::values::Fault;
-use crate::domain::RecordBatch;
 use crate::domain::record::RecordRef;
+use crate::domain::{IncidentId, RecordBatch};
 
 /// Reads a Parquet file as a stream.
 pub(super) struct ParquetReader {
@@ -148,7 +148,7 @@ impl ParquetReader {
         let at = arrays.occurred_at.as_ref();
         let at = at.map_or(Value::Null, |at| at.get(row, &self.options.time_zone));
         let record = RecordRef {
-            incident_id: text(&arrays.incident_id),
+            incident_id: text(&arrays.incident_id).map(IncidentId::Text),
             region: text(&arrays.region),
             parent_region: text(&arrays.parent_region),
             priority: text(&arrays.priority),

@@ -54,6 +54,8 @@ pub enum Transform {
         /// Published units in one internal unit, for example 60 for km/h in km/min.
         factor: f64,
     },
+    /// Published = 1/internal, both positive.
+    Reciprocal,
 }
 
 /// What a parameter is called, and in which unit it is published.
@@ -74,6 +76,7 @@ impl ParameterSpec {
         match self.transform {
             Transform::Identity => internal,
             Transform::Exponential { factor } => factor * internal.clamp(-LN_LIMIT, LN_LIMIT).exp(),
+            Transform::Reciprocal => 1.0 / internal.max(1e-300),
         }
     }
 
@@ -83,6 +86,8 @@ impl ParameterSpec {
         let value = match self.transform {
             Transform::Identity => published,
             Transform::Exponential { factor } => (published / factor).ln(),
+            Transform::Reciprocal if published > 0.0 => 1.0 / published,
+            Transform::Reciprocal => return None,
         };
         value.is_finite().then_some(value)
     }
@@ -93,6 +98,7 @@ impl ParameterSpec {
         match self.transform {
             Transform::Identity => 1.0,
             Transform::Exponential { .. } => self.published(internal),
+            Transform::Reciprocal => -self.published(internal).powi(2),
         }
     }
 }

@@ -8,7 +8,7 @@ use speedfit::adapters::embedded::{
 };
 use speedfit::adapters::memory::{Hold, MemorySource};
 use speedfit::domain::record::RecordRef;
-use speedfit::domain::{Limits, RecordBatch, RefusalReason, Selection, Window};
+use speedfit::domain::{IncidentId, Limits, RecordBatch, RefusalReason, Selection, Window};
 use speedfit::ports::{FailureKind, Lengths, PortResult, ReadQuery, RecordSource};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ async fn import(
 /// One of each kind: clean, odd, null, unreadable.
 fn rows() -> Vec<RecordRef<'static>> {
     let clean = RecordRef {
-        incident_id: Some("1"),
+        incident_id: Some(IncidentId::Text("1")),
         region: Some("North"),
         parent_region: Some("County"),
         priority: Some("A"),
@@ -50,7 +50,7 @@ fn rows() -> Vec<RecordRef<'static>> {
         RecordRef { occurred_at_us: Some(i64::MIN), distance_km: Some(f64::MAX), ..clean },
         RecordRef { distance_km: Some(f64::NEG_INFINITY), ..clean },
         RecordRef {
-            incident_id: Some("ragged"),
+            incident_id: Some(IncidentId::Text("ragged")),
             fault: Some("5 fields, not 6"),
             ..RecordRef::default()
         },

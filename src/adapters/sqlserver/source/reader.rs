@@ -103,7 +103,8 @@ impl Work {
             let filling = fill(&mut rows, decoder, batch);
             let is_over = bounded(&*self.clock, self.limit, filling).await?;
             if batch.is_full() {
-                self.outlet.send(std::mem::replace(batch, decoder.empty_batch())).await?;
+                let next = batch.another();
+                self.outlet.send(std::mem::replace(batch, next)).await?;
             }
             if is_over {
                 return Ok(());
