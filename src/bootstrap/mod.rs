@@ -25,6 +25,9 @@ pub enum BootstrapError {
     /// The settings name a model that is not there; the settings' own check should have said so.
     #[error("there is no model `{0}`")]
     UnknownModel(String),
+    /// The model cannot be fitted as the settings ask.
+    #[error(transparent)]
+    Options(#[from] crate::fit::OptionsError),
     /// The window of the settings cannot be told.
     #[error("the window of the settings cannot be told")]
     Window(#[source] jiff::Error),
