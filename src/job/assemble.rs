@@ -193,10 +193,13 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
 }
 
 fn detail(report: &FitReport) -> GroupDetail {
-    let n_rows = report.estimates.len();
+    let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
     GroupDetail {
-        correlations: GroupDetail::packed(&report.correlations, n_rows),
-        ..GroupDetail::default()
+        correlations: GroupDetail::packed(&report.correlations, report.estimates.len()),
+        log_likelihood: finite(report.log_likelihood),
+        aic: finite(report.aic),
+        bic: finite(report.bic),
+        holdout: None,
     }
 }
 
