@@ -13,6 +13,7 @@ mod layers;
 mod memory;
 mod nist;
 mod pipeline;
+mod predict;
 mod process;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
