@@ -304,7 +304,7 @@ impl Predictor {
                 Some(error) => moves[j] = slope.map_or(f64::NAN, |slope| slope * error),
                 None => {
                     unknown[j] |=
-                        slope.is_some_and(|slope| (slope * self.width(j)).abs() > LEAST_CHANGE)
+                        slope.is_some_and(|slope| (slope * self.width(j)).abs() > LEAST_CHANGE);
                 }
             }
         }

@@ -1,7 +1,5 @@
 //! `speedfit predict` on the real binary: from the store, from files, and what it refuses.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -70,8 +68,8 @@ A: constant, normal errors
 Intervals are from the uncertainty of the parameters, taken as independent, since not all correlations are published.
 ");
     insta::assert_snapshot!(
-            shown("--region B --distance-km 9 --quantile 0.5,0.95 --target-min 8,12.5"),
-            @r"
+                    shown("--region B --distance-km 9 --quantile 0.5,0.95 --target-min 8,12.5"),
+                    @r"
 B: kwh, Student-t errors
 
 km  figure                      value  95 % interval
@@ -85,7 +83,7 @@ Intervals are from the uncertainty of the parameters, taken as independent, sinc
 Taken as known, so that intervals are too narrow: cruise_speed_kmh (not_identified), spread_b1 (at_bound).
 Student-t errors have no mean.
 "
-        );
+                );
     let roads = "--region Roads --length motorway=4 --length street=0.5 --factor night";
     insta::assert_snapshot!(shown(roads), @r"
 Roads: road_class, normal errors, with band_night
@@ -211,7 +209,11 @@ error: a quantile must lie between 0 and 1, not 90
 error: a target must be above 0 min and finite, not -6
 
 ");
+}
 
+#[test]
+fn flags_that_do_not_go_together_are_wrong_usage() {
+    let desk = desk();
     let usage = |args: &str, expected: &str| {
         let (_, stderr) = predict(&desk, 2, args);
         assert!(stderr.contains(expected), "{args}: {stderr}");
