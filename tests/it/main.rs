@@ -15,6 +15,7 @@ mod nist;
 mod pipeline;
 mod predict;
 mod process;
+mod road_and_factors;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
 mod sqlserver_program;
