@@ -67,9 +67,8 @@ A: constant, normal errors
 
 Intervals are from the uncertainty of the parameters, taken as independent, since not all correlations are published.
 ");
-    insta::assert_snapshot!(
-                    shown("--region B --distance-km 9 --quantile 0.5,0.95 --target-min 8,12.5"),
-                    @r"
+    let tail = "--region B --distance-km 9 --quantile 0.5,0.95 --target-min 8,12.5";
+    insta::assert_snapshot!(shown(tail), @r"
 B: kwh, Student-t errors
 
 km  figure                      value  95 % interval
@@ -82,8 +81,7 @@ km  figure                      value  95 % interval
 Intervals are from the uncertainty of the parameters, taken as independent, since not all correlations are published.
 Taken as known, so that intervals are too narrow: cruise_speed_kmh (not_identified), spread_b1 (at_bound).
 Student-t errors have no mean.
-"
-                );
+");
     let roads = "--region Roads --length motorway=4 --length street=0.5 --factor night";
     insta::assert_snapshot!(shown(roads), @r"
 Roads: road_class, normal errors, with band_night
