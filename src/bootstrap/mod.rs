@@ -13,8 +13,8 @@ pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use examine::{can_sample, examine_source, examine_store};
 pub use import::{import_batches, import_file};
 pub use outputs::{
-    Outputs, check_export, check_output, export_groups, export_parameters, fit_report, write_file,
-    write_outputs,
+    Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
+    read_published, write_file, write_outputs,
 };
 pub use plan::{Ask, plan};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};

@@ -42,7 +42,6 @@ pub mod solver;
 pub mod spread;
 pub mod summary;
 mod tail;
-mod time_law;
 mod trust_region;
 mod uncertainty;
 
