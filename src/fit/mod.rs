@@ -55,3 +55,5 @@ pub use spread::Scatter;
 mod column_laws;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod likelihood_laws;
