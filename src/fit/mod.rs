@@ -56,4 +56,6 @@ mod column_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod likelihood_golden;
+#[cfg(test)]
 mod likelihood_laws;
