@@ -11,10 +11,14 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use speedfit::adapters::embedded::{Embedded, ImportFile, Mode};
 use speedfit::adapters::memory::{MemorySource, MemoryStore};
 use speedfit::domain::record::RecordRef;
-use speedfit::domain::{Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window};
+use speedfit::domain::{
+    IncidentId, Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window,
+};
+use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
-use speedfit::fit::{FitOptions, models};
-use speedfit::job::{JudgeRules, RepeatedIds, RunPlan, Silent, World, execute};
+use speedfit::job::{
+    FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent, World, execute,
+};
 use speedfit::ports::{Clock as _, RecordSource, SchemaAdmin as _, Store, SystemClock};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +39,7 @@ fn source() -> MemorySource {
     let ids: Vec<String> = (0..N_RECORDS).map(|i| format!("E{i}")).collect();
     let samples = draw(&curve, &spread, &lengths, N_RECORDS, 1);
     let rows = samples.iter().zip(&ids).enumerate().map(|(at, (sample, id))| RecordRef {
-        incident_id: Some(id),
+        incident_id: Some(IncidentId::Text(id)),
         region: Some(&regions[at % N_REGIONS]),
         priority: Some("1"),
         occurred_at_us: Some(FIRST_US + at as i64 * STEP_US),
@@ -63,7 +67,9 @@ fn plan(workers: usize) -> RunPlan {
         limits: Limits::default(),
         splits: Splits::default(),
         repeated_ids: RepeatedIds::Keep,
-        model: models::by_name("kwh").unwrap(),
+        model: ModelRecipe::by_name("kwh").unwrap(),
+        factors: FactorPlan::default(),
+        holdout_share: 0.0,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(workers).unwrap(),
         judge: JudgeRules {

@@ -4,6 +4,10 @@
 //! The server is the tests' own, in this process and without TLS; its rows are encoded beforehand,
 //! so that the client is the limit. `cargo bench --bench sqlserver -- 5000000 5` names the number of
 //! records and of repetitions.
+//!
+//! Wall times of a shared machine drift. So bare loop and source follow upon each other, by turns
+//! the one and the other first, and the ratio is the median of the ratios of such pairs. Beside it
+//! stands the processor time of the client's threads, which others on the machine hardly change.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
@@ -37,6 +41,8 @@ use tds::{
 const N_RECORDS: usize = 5_000_000;
 const N_REPETITIONS: usize = 5;
 const CHUNK_ROWS: usize = 1000;
+/// Name of the server's threads.
+const SERVER: &str = "server";
 /// Batches that may wait for the job, as in a run.
 const BATCHES_IN_FLIGHT: usize = 4;
 
@@ -204,13 +210,56 @@ async fn source(options: &ServerOptions, n_connections: usize) -> usize {
     n_rows
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
-fn runtime(n_threads: usize) -> Runtime {
-    Builder::new_multi_thread().worker_threads(n_threads).enable_all().build().unwrap()
+fn runtime(name: &str, n_threads: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(n_threads).thread_name(name).enable_all().build().unwrap()
+}
+
+/// Processor time of all threads but the server's so far, ns; zero where the system does not tell.
+fn client_ns() -> f64 {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return 0.0 };
+    let times = threads.filter_map(|thread| {
+        let folder = thread.ok()?.path();
+        let name = std::fs::read_to_string(folder.join("comm")).ok()?;
+        let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+        let ns: f64 = times.split_whitespace().next()?.parse().ok()?;
+        (name.trim() != SERVER).then_some(ns)
+    });
+    times.sum()
+}
+
+/// One reading.
+#[derive(Clone, Copy)]
+struct Reading {
+    rows_per_s: f64,
+    /// The client's processor time for a row, ns.
+    ns_per_row: f64,
+}
+
+/// Both readings of one repetition.
+#[derive(Clone, Copy)]
+struct Pair {
+    bare: Reading,
+    source: Reading,
+}
+
+/// The medians of the pairs as a line of the table.
+fn line(n_connections: usize, pairs: &[Pair]) -> String {
+    let of = |value: &dyn Fn(&Pair) -> f64| median(pairs.iter().map(value));
+    let (bare, source) = (of(&|p| p.bare.rows_per_s), of(&|p| p.source.rows_per_s));
+    let ratio = of(&|p| p.source.rows_per_s / p.bare.rows_per_s);
+    let (bare_ns, source_ns) = (of(&|p| p.bare.ns_per_row), of(&|p| p.source.ns_per_row));
+    let ns_ratio = of(&|p| p.bare.ns_per_row / p.source.ns_per_row);
+    format!(
+        "{n_connections:>11} {bare:>12.0} {source:>10.0} {ratio:>7.3} {bare_ns:>12.0} \
+         {source_ns:>9.0} {ns_ratio:>7.3}"
+    )
 }
 
 fn main() {
@@ -218,12 +267,12 @@ fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let n_records: usize = numbers.next().unwrap_or(N_RECORDS);
     let n_repetitions: usize = numbers.next().unwrap_or(N_REPETITIONS);
-    let (there, here) = (runtime(2), runtime(2));
+    let (there, here) = (runtime(SERVER, 2), runtime("client", 2));
     let server = there.block_on(serve(n_records));
     let options = options(&server);
 
-    let measure = |is_source: bool, n_connections: usize| {
-        let begun = Instant::now();
+    let read = |is_source: bool, n_connections: usize| {
+        let (begun, ns_before) = (Instant::now(), client_ns());
         let n_rows = here.block_on(async {
             if is_source {
                 source(&options, n_connections).await
@@ -232,23 +281,37 @@ fn main() {
             }
         });
         assert_eq!(n_rows, n_records);
-        n_rows as f64 / begun.elapsed().as_secs_f64()
+        let n_rows = n_rows as f64;
+        Reading {
+            rows_per_s: n_rows / begun.elapsed().as_secs_f64(),
+            ns_per_row: (client_ns() - ns_before) / n_rows,
+        }
     };
-    let kinds = [(false, 1), (true, 1), (false, 2), (true, 2)];
-    let mut rates = [const { Vec::new() }; 4];
+    let pair = |is_source_first: bool, n_connections: usize| {
+        let first = read(is_source_first, n_connections);
+        let second = read(!is_source_first, n_connections);
+        let (bare, source) = if is_source_first { (second, first) } else { (first, second) };
+        Pair { bare, source }
+    };
+    let mut pairs = [const { Vec::new() }; 2];
     for repetition in 0..=n_repetitions {
-        for (rates, (is_source, n_connections)) in rates.iter_mut().zip(kinds) {
-            let rate = measure(is_source, n_connections);
+        for (pairs, n_connections) in pairs.iter_mut().zip([1, 2]) {
+            let measured = pair(repetition % 2 == 0, n_connections);
             // The first round warms up.
             if repetition > 0 {
-                rates.push(rate);
+                pairs.push(measured);
             }
         }
     }
-    println!("{n_records} records, medians of {n_repetitions}, rows per second");
-    println!("connections        bare driver      source   ratio");
-    let [bare_1, source_1, bare_2, source_2] = rates.map(median);
-    for (n, bare, source) in [(1, bare_1, source_1), (2, bare_2, source_2)] {
-        println!("{n:>11} {bare:>18.0} {source:>11.0} {:>7.3}", source / bare);
-    }
+    let [one, two] = &pairs;
+    println!("{n_records} records, medians of {n_repetitions} pairs");
+    println!("                   rows per second          client's processor, ns per row");
+    println!("connections  bare driver     source   ratio  bare driver    source   ratio");
+    println!("{}\n{}", line(1, one), line(2, two));
+    let more = |of: fn(&Pair) -> Reading| {
+        let both = one.iter().zip(two);
+        median(both.map(|(one, two)| of(two).rows_per_s / of(one).rows_per_s))
+    };
+    let (bare, source) = (more(|pair| pair.bare), more(|pair| pair.source));
+    println!("two connections over one: bare driver {bare:.2}, source {source:.2}");
 }

@@ -1,5 +1,6 @@
 -- The least that speedfit needs on SQL Server: run by an administrator, once, and once more after the
--- first `speedfit migrate`, since the views are there only then. Running it again changes nothing.
+-- first `speedfit migrate`, since the views and the staging table are there only then. Running it
+-- again changes nothing.
 --
 -- Put your own names in the place of these:
 --   dispatch      database with the records     dbo.incident  their table or view
@@ -34,8 +35,11 @@ GO
 IF USER_ID(N'speedfit_writer') IS NULL
     CREATE USER speedfit_writer FOR LOGIN speedfit_writer;
 GO
--- DELETE is for rows in staging; nothing that was published is ever deleted.
-GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::speedfit TO speedfit_writer;
+GRANT SELECT, INSERT, UPDATE ON SCHEMA::speedfit TO speedfit_writer;
+GO
+-- Rows are deleted in staging only; nothing that was published ever is.
+IF OBJECT_ID(N'speedfit.staged_row') IS NOT NULL
+    GRANT DELETE ON OBJECT::speedfit.staged_row TO speedfit_writer;
 GO
 
 IF USER_ID(N'speedfit_migrator') IS NULL

@@ -1,5 +1,6 @@
 //! The world behind the ports: SQLite, files, memory.
 
+mod detail_text;
 pub mod embedded;
 pub mod file;
 mod ledger_rules;

@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::domain::RecordBatch;
 use crate::domain::record::RecordRef;
+use crate::domain::{IncidentId, RecordBatch};
 use crate::fit::simulate::published::{self, PublishedSet};
 use crate::fit::simulate::{Spread, TripLengths, draw};
 
@@ -70,7 +70,7 @@ pub(super) fn draw_batches(regions: &[DemoRegion], seed: u64) -> Result<Vec<Reco
         for (at, sample) in samples.iter().enumerate() {
             let id = format!("D{n_rows}");
             let clean = RecordRef {
-                incident_id: Some(&id),
+                incident_id: Some(IncidentId::Text(&id)),
                 region: Some(&region.name),
                 priority: Some(if at % 3 == 0 { "1" } else { "2" }),
                 occurred_at_us: Some(FIRST_US + at as i64 * step_us),

@@ -136,7 +136,7 @@ fn decimals(figure: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{GroupKey, GroupOutcome, SourceLevel, Verdict};
+    use crate::domain::{GroupDetail, GroupKey, GroupOutcome, SourceLevel, Verdict};
 
     fn group(region: &str, message: &str) -> GroupRow {
         GroupRow {
@@ -158,6 +158,7 @@ mod tests {
             condition: None,
             verdict: Verdict::Publish,
             message: message.to_owned(),
+            detail: GroupDetail::default(),
         }
     }
 

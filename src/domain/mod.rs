@@ -4,7 +4,9 @@
 
 pub mod acceptance;
 pub mod band;
+pub mod detail;
 pub mod group;
+pub mod incident_id;
 pub mod parameters;
 pub mod record;
 pub mod refusal;
@@ -15,7 +17,9 @@ pub mod window;
 
 pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
+pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
+pub use incident_id::{IdColumn, IncidentId};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::detail::GroupDetail;
 use super::group::GroupKey;
 use super::run::RunId;
 
@@ -175,6 +176,9 @@ pub struct GroupRow {
     pub verdict: Verdict,
     /// Why, in words: of the failure, of the verdict, of what the records cannot tell.
     pub message: String,
+    /// What else the fit tells; no column of CSV and Parquet files.
+    #[serde(default)]
+    pub detail: GroupDetail,
 }
 
 /// What one run produced for all its groups, ordered by group.

@@ -168,7 +168,7 @@ mod tests {
         let zeros = Observations::with_columns(samples, cells);
         assert_eq!(plain.samples(), zeros.samples());
         assert!(zeros.distances().cells().is_empty() && zeros.n_classes() == 0);
-        assert_eq!(std::mem::size_of::<Sample>(), 16);
+        assert_eq!(size_of::<Sample>(), 16);
     }
 
     #[test]

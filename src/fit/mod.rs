@@ -6,7 +6,9 @@
 //! `models` (the menu), `least_squares`, `trust_region` and `solver` (which know no travel times),
 //! `problem` (where the two meet); `fitting` (least squares), `robust_fit` with `loss`,
 //! `likelihood_fit` with `errors`, `spread`, `likelihood` and `ascent`; `describe`, `uncertainty` and
-//! `profile_intervals` (from an optimum to a report), `derived` (figures that follow from one).
+//! `profile_intervals` (from an optimum to a report), `derived` (figures that follow from one);
+//! `pooling` and `refit` (what groups with few records take from their likes), `predict` and
+//! `holdout` (what published parameters say of trips, and how well).
 
 mod ascent;
 pub mod bounds;
@@ -16,6 +18,7 @@ pub mod derived;
 mod describe;
 pub mod errors;
 mod fitting;
+pub mod holdout;
 pub mod least_squares;
 mod likelihood;
 mod likelihood_fit;
@@ -25,9 +28,12 @@ pub mod models;
 mod newton;
 pub mod observations;
 pub mod options;
+pub mod pooling;
+pub mod predict;
 mod problem;
 mod products;
 mod profile_intervals;
+mod refit;
 pub mod report;
 mod robust_fit;
 pub mod simulate;
@@ -36,6 +42,7 @@ pub mod solver;
 pub mod spread;
 pub mod summary;
 mod tail;
+mod time_law;
 mod trust_region;
 mod uncertainty;
 
@@ -47,9 +54,11 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use options::FitOptions;
+pub use refit::refit;
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 pub use solution::Solution;
 pub use spread::Scatter;
+pub use uncertainty::standard_errors;
 
 #[cfg(test)]
 mod column_laws;

@@ -206,6 +206,21 @@ impl Information {
     }
 }
 
+/// Standard errors of the parameters at a minimum without bounds, in their own units: `dof` is
+/// what the residual variance is divided by (rows less parameters). `None` where the residuals do
+/// not tell a parameter.
+#[must_use]
+pub fn standard_errors(triangle: &Triangle, dof: f64) -> Vec<Option<f64>> {
+    let information = Information::of(triangle, &vec![false; triangle.n_parameters()]);
+    let sigma = (triangle.ssr() / dof).sqrt();
+    (information.identification.iter().enumerate())
+        .map(|(j, told)| {
+            let error = sigma * information.deviation(j);
+            (*told == Identification::Ok && error.is_finite()).then_some(error)
+        })
+        .collect()
+}
+
 /// Residual standard deviation with the degrees of freedom that it stands on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
-    Verdict,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
+    SourceLevel, Verdict,
 };
 use crate::fit::options::Loss;
 use crate::fit::{Estimate, FitReport, Identification};
@@ -115,6 +115,7 @@ fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before 
         source_level: SourceLevel::Previous,
         verdict: Verdict::Keep,
         message: why.to_owned(),
+        detail: before_row.detail.carried_over(),
         ..group_row(model, group)
     };
     let raw = |name: &str| own.iter().find(|p| p.name == name).and_then(|p| p.raw_estimate);
@@ -156,6 +157,7 @@ fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
         condition: None,
         verdict: Verdict::None,
         message: why.to_owned(),
+        detail: before_row.detail.carried_over(),
         ..before_row
     };
     let carried =
@@ -186,6 +188,15 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
         condition: report.and_then(|r| r.condition).and_then(finite),
         verdict: Verdict::None,
         message: message(group),
+        detail: report.map(detail).unwrap_or_default(),
+    }
+}
+
+fn detail(report: &FitReport) -> GroupDetail {
+    let n_rows = report.estimates.len();
+    GroupDetail {
+        correlations: GroupDetail::packed(&report.correlations, n_rows),
+        ..GroupDetail::default()
     }
 }
 

@@ -72,7 +72,8 @@ fn totals(n_candidates: usize, scores: &[Vec<Option<f64>>]) -> Vec<Option<f64>> 
     let whole = || scores.iter().filter(|of| is_whole(of));
     if whole().next().is_none() {
         // No group can compare all: the candidate that most groups could fit, the simplest first.
-        let n_fits = |j: usize| scores.iter().filter(|of| of.get(j).is_some_and(Option::is_some));
+        let n_fits =
+            |j: usize| scores.iter().filter(move |of| of.get(j).is_some_and(Option::is_some));
         return (0..n_candidates).map(|j| Some(-(n_fits(j).count() as f64))).collect();
     }
     (0..n_candidates)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
 use crate::domain::{
-    GroupOutcome, GroupRow, ParameterRow, ParameterStatus, RefusalReason, RefusalRow, RunCounts,
-    RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict, Window,
+    GroupDetail, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, RefusalReason, RefusalRow,
+    RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict, Window,
 };
 
 use super::*;
@@ -55,6 +55,7 @@ fn group(name: &str) -> GroupResult {
         condition: Some(4.2),
         verdict: Verdict::Publish,
         message: String::new(),
+        detail: GroupDetail::default(),
     };
     GroupResult { group, parameters }
 }

@@ -13,8 +13,8 @@ use flate2::read::MultiGzDecoder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use speedfit::adapters::file::{FileError, write_atomically, write_groups, write_parameters};
 use speedfit::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, RunId,
-    SourceLevel, Verdict,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
+    RunId, SourceLevel, Verdict,
 };
 use speedfit::ports::FailureKind;
 use tempfile::TempDir;
@@ -52,6 +52,7 @@ fn set() -> ParameterSet {
         condition: None,
         verdict: Verdict::Publish,
         message: message.into(),
+        detail: GroupDetail { aic: Some(0.1), ..GroupDetail::default() },
     };
     ParameterSet {
         run_id: Some(RunId(7)),
@@ -132,13 +133,14 @@ lines"
     let json = fs::read_to_string(json).unwrap();
     insta::assert_snapshot!(json, @r#"
 [
-{"scope":"city","run_id":null,"region":"A \"x\", y","band":"peak","priority":"1","model":"kwh","loss":"least_squares","outcome":"fitted","source_level":"group","n_read":12,"n_refused":2,"n_used":10,"termination":"cost_converged","iterations":9,"ssr_log":0.3333333333333333,"rmse_log":null,"mae_s":60.0,"median_ape":0.25,"share_under_p90":null,"condition":null,"verdict":"publish","message":""},
-{"scope":"city","run_id":null,"region":"Ø","band":"","priority":"","model":"kwh","loss":"least_squares","outcome":"failed","source_level":"group","n_read":12,"n_refused":2,"n_used":10,"termination":"cost_converged","iterations":9,"ssr_log":0.3333333333333333,"rmse_log":null,"mae_s":60.0,"median_ape":0.25,"share_under_p90":null,"condition":null,"verdict":"publish","message":"two\nlines"}
+{"scope":"city","run_id":null,"region":"A \"x\", y","band":"peak","priority":"1","model":"kwh","loss":"least_squares","outcome":"fitted","source_level":"group","n_read":12,"n_refused":2,"n_used":10,"termination":"cost_converged","iterations":9,"ssr_log":0.3333333333333333,"rmse_log":null,"mae_s":60.0,"median_ape":0.25,"share_under_p90":null,"condition":null,"verdict":"publish","message":"","detail":{"correlations":[],"log_likelihood":null,"aic":0.1,"bic":null,"holdout":null}},
+{"scope":"city","run_id":null,"region":"Ø","band":"","priority":"","model":"kwh","loss":"least_squares","outcome":"failed","source_level":"group","n_read":12,"n_refused":2,"n_used":10,"termination":"cost_converged","iterations":9,"ssr_log":0.3333333333333333,"rmse_log":null,"mae_s":60.0,"median_ape":0.25,"share_under_p90":null,"condition":null,"verdict":"publish","message":"two\nlines","detail":{"correlations":[],"log_likelihood":null,"aic":0.1,"bic":null,"holdout":null}}
 ]
 "#);
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     let numbers: GroupRow = serde_json::from_value(rows[0].clone()).unwrap();
     assert_eq!(numbers.ssr_log, Some(1.0 / 3.0));
+    assert_eq!(numbers.detail, set.groups[0].detail);
 }
 
 #[test]

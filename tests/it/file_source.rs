@@ -13,8 +13,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use speedfit::adapters::file::{FileError, FileOptions, Format, RecordReader, write_records};
-use speedfit::domain::RecordBatch;
 use speedfit::domain::record::RecordRef;
+use speedfit::domain::{IncidentId, RecordBatch};
 use tempfile::TempDir;
 
 use crate::support::program::incidents;
@@ -41,7 +41,7 @@ fn shown(reader: RecordReader) -> Result<String, FileError> {
         for row in batch?.rows() {
             let at = row.occurred_at_us.map(|us| Timestamp::from_microsecond(us).unwrap());
             let mut cells = vec![
-                row.incident_id.unwrap_or("-").to_owned(),
+                row.incident_id.map_or("-".to_owned(), |id| id.to_string()),
                 row.region.unwrap_or("-").to_owned(),
                 at.map_or("-".to_owned(), |at| at.to_string()),
                 row.priority.unwrap_or("-").to_owned(),
@@ -65,7 +65,7 @@ fn sample(n_rows: usize) -> Vec<RecordBatch> {
         }
         let id = format!("i{n}");
         let row = RecordRef {
-            incident_id: Some(&id),
+            incident_id: Some(IncidentId::Text(&id)),
             region: (n % 5 != 0).then_some(["A", "B \"x\", y", "Ø"][n % 3]),
             parent_region: (n % 2 == 0).then_some("P"),
             occurred_at_us: (n % 7 != 0).then_some(1_767_598_200_000_000 + n as i64 * 1_234_567),

@@ -11,16 +11,19 @@ use jiff::Timestamp;
 use speedfit::adapters::memory::{Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{
-    GroupOutcome, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Selection, Splits,
-    Trigger, Window,
+    GroupOutcome, Holdout, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Scores,
+    Selection, Splits, Trigger, Window,
 };
+use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
-use speedfit::fit::{FitOptions, models};
 use speedfit::job::{
-    JobError, JudgeRules, RepeatedIds, RunPlan, RunReport, Silent, World, execute,
+    FactorPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport, Silent, World,
+    execute,
 };
 use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
+
+use crate::support;
 
 fn moment() -> Timestamp {
     "2026-03-01T02:00:00Z".parse().unwrap()
@@ -43,7 +46,9 @@ pub(crate) fn plan() -> RunPlan {
         limits: Limits::default(),
         splits: Splits::default(),
         repeated_ids: RepeatedIds::Keep,
-        model: models::by_name("kwh").unwrap(),
+        model: ModelRecipe::by_name("kwh").unwrap(),
+        factors: FactorPlan::default(),
+        holdout_share: 0.0,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(2).unwrap(),
         judge: JudgeRules {
@@ -189,6 +194,29 @@ async fn groups_that_a_run_does_not_meet_stay_in_the_set() {
         ]
     );
     assert_eq!(stage.current_run().await, Some(RunId(2)));
+}
+
+#[tokio::test]
+async fn what_is_carried_over_keeps_its_detail_without_the_holdout() {
+    let stage = Stage::new();
+    let regions = [("A", 200, 1.0), ("B", 300, 1.0), ("C", 100, 1.0)];
+    let mut set = stage.run(&regions).await.unwrap().set;
+    let new = Scores { mae_s: 60.0, median_ape: 0.2, share_under_p90: 0.9, log_score: -0.3 };
+    for group in &mut set.groups {
+        group.detail.aic = Some(-1e9);
+        let holdout = Holdout { n_train: 80, n: 20, from: None, new, current: None };
+        group.detail.holdout = Some(holdout);
+    }
+    support::published(&stage.store, "test", set.clone()).await.unwrap();
+
+    // The first is refused, the second is new, the third is not met.
+    let report = stage.run(&[("A", 200, 2.0), ("B", 300, 1.0)]).await.unwrap();
+    let details: Vec<_> = report.set.groups.iter().map(|group| &group.detail).collect();
+    assert_eq!(details.len(), 3);
+    assert_eq!(*details[0], set.groups[0].detail.carried_over());
+    assert_ne!(details[1].aic, Some(-1e9));
+    assert_eq!(*details[2], set.groups[2].detail.carried_over());
+    assert!(details[2].holdout.is_none() && details[2].aic.is_some());
 }
 
 #[tokio::test]

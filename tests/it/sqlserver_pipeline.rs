@@ -12,8 +12,8 @@ use std::process::Command;
 use secrecy::ExposeSecret as _;
 use speedfit::adapters::file::{FileOptions, FileSource};
 use speedfit::adapters::sqlserver::{Encryption, Login, ServerOptions, Trust};
-use speedfit::domain::RecordBatch;
 use speedfit::domain::record::RecordRef;
+use speedfit::domain::{IncidentId, RecordBatch};
 use speedfit::ports::{ReadQuery, RecordSource as _};
 use tiberius::time::{Date, DateTime2, Time};
 use tiberius::{ColumnData, TokenRow};
@@ -158,7 +158,7 @@ fn token_row<'a>(row: &RecordRef<'a>) -> TokenRow<'a> {
         DateTime2::new(Date::new(days), Time::new(us.rem_euclid(DAY_US).cast_unsigned(), 6))
     });
     let mut cells = TokenRow::with_capacity(8);
-    cells.push(text(row.incident_id));
+    cells.push(ColumnData::String(row.incident_id.map(IncidentId::text)));
     cells.push(text(row.region));
     cells.push(text(row.parent_region));
     cells.push(ColumnData::DateTime2(at));

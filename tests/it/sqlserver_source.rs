@@ -4,6 +4,7 @@
 
 mod engine;
 mod faults;
+mod lengths;
 mod mapping;
 mod partitions;
 mod types;
@@ -17,8 +18,8 @@ use jiff::Timestamp;
 use speedfit::adapters::sqlserver::{
     Encryption, Login, RecordsFrom, ServerOptions, SourceOptions, SqlServerSource,
 };
-use speedfit::domain::RecordBatch;
 use speedfit::domain::record::RecordRef;
+use speedfit::domain::{IncidentId, RecordBatch};
 use speedfit::ports::{Clock, PortError, PortResult, ReadQuery, RecordSource as _, SystemClock};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -178,6 +179,7 @@ async fn read_from(source: &SqlServerSource, query: &ReadQuery) -> PortResult<Re
         let mut all = RecordBatch::default();
         while let Some(batch) = batches.recv().await {
             assert!(!batch.is_empty() && batch.len() <= RecordBatch::MAX_ROWS);
+            all.classes.clone_from(&batch.classes);
             batch.rows().for_each(|row| all.push(row));
         }
         all
@@ -199,7 +201,7 @@ fn line(row: &RecordRef<'_>) -> String {
     let at = row.occurred_at_us.map(|us| Timestamp::from_microsecond(us).unwrap());
     let mut line = format!(
         "{} region {} parent {} priority {} at {} {} km {} s weight {}",
-        text(row.incident_id),
+        text(row.incident_id.map(IncidentId::text).as_deref()),
         text(row.region),
         text(row.parent_region),
         text(row.priority),

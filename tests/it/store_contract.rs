@@ -116,6 +116,7 @@ macro_rules! store_keeps_the_contract {
             }
             sets {
                 numbers_and_names_come_back_bit_for_bit,
+                details_come_back_as_they_went_in,
                 order_is_kept,
                 an_end_is_whole_or_absent,
                 a_run_without_publication_leaves_the_mark,

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::error::StatementError;
 use super::journal::check_move;
 use super::rows::{count_stored, examples_text, time_text};
+use crate::adapters::detail_text::detail_text;
 use crate::adapters::ledger_rules::{check_end, check_publication};
 use crate::domain::{GroupRow, ParameterRow, Publication, RefusalRow, RunId};
 use crate::ports::Conclusion;
@@ -81,6 +82,7 @@ fn insert_groups(
             group.condition,
             group.verdict.as_str(),
             group.message,
+            detail_text(&group.detail),
         ])?;
     }
     Ok(())

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
+use crate::adapters::detail_text::detail_from;
 use crate::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication, RefusalReason,
-    RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict,
-    Window,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication,
+    RefusalReason, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel,
+    Trigger, Verdict, Window,
 };
 
 /// A text in the file that names no value of its kind.
@@ -136,7 +137,13 @@ pub(super) fn group(row: &Row<'_>) -> rusqlite::Result<GroupRow> {
         condition: row.get("condition")?,
         verdict: named(row, "verdict", Verdict::from_name)?,
         message: row.get("message")?,
+        detail: detail(row)?,
     })
+}
+
+fn detail(row: &Row<'_>) -> rusqlite::Result<GroupDetail> {
+    let text: Option<String> = row.get("detail")?;
+    detail_from(text.as_deref()).map_err(|error| unreadable(row, "detail", error))
 }
 
 pub(super) fn parameter(row: &Row<'_>) -> rusqlite::Result<ParameterRow> {

@@ -83,6 +83,7 @@ fn group_table(set: &ParameterSet) -> Table<'_> {
         ("condition", number(|row| row.condition)),
         ("verdict", text(|row| row.verdict.as_str())),
         ("message", text(|row| &row.message)),
+        ("detail", Column::Nested(rows.iter().map(|row| &row.detail).collect())),
     ]);
     Table { columns, n_rows: rows.len() }
 }

@@ -1,5 +1,6 @@
 //! Records as a file that this program reads back, in the contract's names and units.
 
+use std::borrow::Cow;
 use std::iter::once;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use super::error::FileError;
 use super::format::{Format, TableFormat, is_gzip_name, record_format};
 use super::options::Field;
 use super::table::{Column, Table, write_tables};
-use crate::domain::{RecordBatch, TextColumn};
+use crate::domain::{IdColumn, IncidentId, RecordBatch, TextColumn};
 
 /// Writes records as CSV or Parquet, as the file's name says, one batch after the other. What was
 /// wrong with a row is not written, only what is left of it. Blocks.
@@ -35,7 +36,7 @@ fn table(batch: &RecordBatch) -> Table<'_> {
 
 fn column(batch: &RecordBatch, field: Field) -> Column<'_> {
     match field {
-        Field::IncidentId => texts(&batch.incident_id),
+        Field::IncidentId => ids(&batch.incident_id),
         Field::Region => texts(&batch.region),
         Field::ParentRegion => texts(&batch.parent_region),
         Field::Priority => texts(&batch.priority),
@@ -47,5 +48,11 @@ fn column(batch: &RecordBatch, field: Field) -> Column<'_> {
 }
 
 fn texts(column: &TextColumn) -> Column<'_> {
-    Column::OptionalText((0..column.len()).map(|row| column.get(row)).collect())
+    let texts = (0..column.len()).map(|row| column.get(row).map(Cow::Borrowed));
+    Column::OptionalText(texts.collect())
+}
+
+fn ids(column: &IdColumn) -> Column<'_> {
+    let ids = (0..column.len()).map(|row| column.get(row).map(IncidentId::text));
+    Column::OptionalText(ids.collect())
 }

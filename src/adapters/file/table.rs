@@ -1,5 +1,6 @@
 //! A table of named columns, and how it is written as CSV, JSON and Parquet.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,15 +22,18 @@ use serde::ser::{SerializeMap, Serializer};
 use super::atomic::write_atomically;
 use super::error::FileError;
 use super::format::TableFormat;
+use crate::domain::GroupDetail;
 
 /// One column's values. A number that is not finite is written as null, in every format alike.
 pub(super) enum Column<'a> {
     Text(Vec<&'a str>),
-    OptionalText(Vec<Option<&'a str>>),
+    OptionalText(Vec<Option<Cow<'a, str>>>),
     Whole(Vec<Option<i64>>),
     Number(Vec<Option<f64>>),
     /// Microseconds since 1970-01-01 UTC.
     Time(Vec<Option<i64>>),
+    /// An object in JSON; CSV and Parquet, whose columns are a contract, do without.
+    Nested(Vec<&'a GroupDetail>),
 }
 
 /// Some rows of a table: names and columns of one length.
@@ -87,13 +91,16 @@ enum Cell<'a> {
     Whole(i64),
     Number(f64),
     Time(Timestamp),
+    Nested(&'a GroupDetail),
 }
 
 impl Column<'_> {
     fn cell(&self, row: usize) -> Cell<'_> {
         let cell = match self {
             Self::Text(values) => values.get(row).map(|text| Cell::Text(text)),
-            Self::OptionalText(values) => values.get(row).copied().flatten().map(Cell::Text),
+            Self::OptionalText(values) => {
+                values.get(row).and_then(Option::as_deref).map(Cell::Text)
+            }
             Self::Whole(values) => values.get(row).copied().flatten().map(Cell::Whole),
             Self::Number(values) => {
                 let value = values.get(row).copied().flatten();
@@ -103,14 +110,19 @@ impl Column<'_> {
                 let value = values.get(row).copied().flatten();
                 value.and_then(|us| Timestamp::from_microsecond(us).ok()).map(Cell::Time)
             }
+            Self::Nested(values) => values.get(row).map(|detail| Cell::Nested(detail)),
         };
         cell.unwrap_or(Cell::Null)
     }
 
-    fn array(&self) -> ArrayRef {
-        match self {
+    /// `None` for what has no column.
+    fn array(&self) -> Option<ArrayRef> {
+        Some(match self {
+            Self::Nested(_) => return None,
             Self::Text(values) => Arc::new(StringArray::from(values.clone())),
-            Self::OptionalText(values) => Arc::new(StringArray::from(values.clone())),
+            Self::OptionalText(values) => {
+                Arc::new(values.iter().map(Option::as_deref).collect::<StringArray>())
+            }
             Self::Whole(values) => Arc::new(Int64Array::from(values.clone())),
             Self::Number(values) => {
                 let finite = values.iter().map(|value| value.filter(|value| value.is_finite()));
@@ -119,7 +131,7 @@ impl Column<'_> {
             Self::Time(values) => {
                 Arc::new(TimestampMicrosecondArray::from(values.clone()).with_timezone("UTC"))
             }
-        }
+        })
     }
 
     fn is_nullable(&self) -> bool {
@@ -134,12 +146,12 @@ fn write_csv<'a>(
     let mut writer = csv::Writer::from_writer(out);
     for (part_idx, part) in parts.enumerate() {
         if part_idx == 0 {
-            writer.write_record(part.columns.iter().map(|(name, _)| name))?;
+            writer.write_record(part.flat().map(|(name, _)| name))?;
         }
         for row in 0..part.n_rows {
-            for (_, column) in &part.columns {
+            for (_, column) in part.flat() {
                 match column.cell(row) {
-                    Cell::Null => writer.write_field("")?,
+                    Cell::Null | Cell::Nested(_) => writer.write_field("")?,
                     Cell::Text(text) => writer.write_field(text)?,
                     Cell::Whole(value) => writer.write_field(value.to_string())?,
                     // The shortest text that reads back as the same number.
@@ -199,10 +211,16 @@ fn write_parquet<'a>(
     writer.close().map(drop)
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    /// The columns of formats that nest nothing.
+    fn flat(&self) -> impl Iterator<Item = &(&'static str, Column<'a>)> {
+        self.columns.iter().filter(|(_, column)| !matches!(column, Column::Nested(_)))
+    }
+
     fn batch(&self) -> Result<ArrowBatch, ParquetError> {
-        let columns = self.columns.iter();
-        let columns = columns.map(|(name, column)| (*name, column.array(), column.is_nullable()));
+        let columns = self.columns.iter().filter_map(|(name, column)| {
+            column.array().map(|array| (*name, array, column.is_nullable()))
+        });
         Ok(ArrowBatch::try_from_iter_with_nullable(columns)?)
     }
 }

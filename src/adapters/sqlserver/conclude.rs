@@ -13,6 +13,7 @@ use super::rows::{Standing, count_stored, examples_text};
 use super::schema::Schema;
 use super::store::SqlServerStore;
 use super::unit::Unit;
+use crate::adapters::detail_text::detail_text;
 use crate::adapters::ledger_rules::{
     LedgerError, check_end, check_move, check_publication, check_rows,
 };
@@ -126,7 +127,10 @@ impl<'a> Load<'a> {
         let examples: Vec<String> =
             self.end.refusals.iter().map(|row| examples_text(&row.examples)).collect();
         let Conclusion { set, refusals, .. } = self.end;
-        let groups = set.groups.iter().map(Staged::Group);
+        let details: Vec<Option<String>> =
+            set.groups.iter().map(|row| detail_text(&row.detail)).collect();
+        let groups = set.groups.iter().zip(&details);
+        let groups = groups.map(|(row, detail)| Staged::Group(row, detail.as_deref()));
         let parameters = set.parameters.iter().map(Staged::Parameter);
         let refusals =
             refusals.iter().zip(&examples).map(|(row, examples)| Staged::Refusal(row, examples));
@@ -141,23 +145,24 @@ impl<'a> Load<'a> {
 
     /// One row of the staging table: every column, in the table's order.
     fn row<'r>(&self, ordinal: i64, row: Staged<'r>) -> TokenRow<'r> {
-        let mut cells = TokenRow::with_capacity(35);
+        let mut cells = TokenRow::with_capacity(36);
         let head = [
             count_cell(self.end.run_id.0),
             count_cell(self.key),
             text(row.kind()),
             count_cell(ordinal),
         ];
-        let (group, parameter, refusal) = match row {
-            Staged::Group(row) => (Some(row), None, None),
-            Staged::Parameter(row) => (None, Some(row), None),
-            Staged::Refusal(row, examples) => (None, None, Some((row, examples))),
+        let (group, parameter, refusal, detail) = match row {
+            Staged::Group(row, detail) => (Some(row), None, None, detail),
+            Staged::Parameter(row) => (None, Some(row), None, None),
+            Staged::Refusal(row, examples) => (None, None, Some((row, examples)), None),
         };
         head.into_iter()
             .chain(row.key())
             .chain(group_cells(group))
             .chain(parameter_cells(parameter))
             .chain(refusal_cells(refusal))
+            .chain([text_or_null(detail)])
             .for_each(|cell| cells.push(cell));
         cells
     }
@@ -212,7 +217,7 @@ impl<'a> Load<'a> {
 /// A row on its way to the staging table.
 #[derive(Clone, Copy)]
 enum Staged<'a> {
-    Group(&'a GroupRow),
+    Group(&'a GroupRow, Option<&'a str>),
     Parameter(&'a ParameterRow),
     Refusal(&'a RefusalRow, &'a str),
 }
@@ -220,7 +225,7 @@ enum Staged<'a> {
 impl<'a> Staged<'a> {
     fn kind(self) -> &'static str {
         match self {
-            Self::Group(_) => "group",
+            Self::Group(..) => "group",
             Self::Parameter(_) => "parameter",
             Self::Refusal(..) => "refusal",
         }
@@ -228,7 +233,7 @@ impl<'a> Staged<'a> {
 
     fn key(self) -> [ColumnData<'a>; 3] {
         let key = match self {
-            Self::Group(row) => &row.key,
+            Self::Group(row, _) => &row.key,
             Self::Parameter(row) => &row.key,
             Self::Refusal(row, _) => {
                 return [text(&row.region), text_or_null(None), text_or_null(None)];
@@ -304,13 +309,18 @@ fn refusal_cells<'a>(row: Option<(&RefusalRow, &'a str)>) -> [ColumnData<'a>; 3]
 mod tests {
     use super::*;
 
-    /// Columns of the staging table, in order, as the migration makes them.
+    /// Columns of the staging table, in order, as the migrations make them.
     fn columns() -> Vec<String> {
+        let later = include_str!("../../../migrations/sqlserver/V0004__detail.sql");
+        let later = later.lines().filter_map(|line| {
+            line.strip_prefix("ALTER TABLE {schema}.staged_row ADD ")?.split_once(' ')
+        });
         let sql = include_str!("../../../migrations/sqlserver/V0003__staging.sql");
         let body = sql.split_once("(\n").unwrap().1;
         body.lines()
             .filter_map(|line| line.trim().split_once(' '))
             .take_while(|(name, _)| *name != "CONSTRAINT")
+            .chain(later)
             .map(|(name, kind)| format!("{name} {}", kind.split(['(', ' ']).next().unwrap()))
             .collect()
     }
@@ -329,6 +339,7 @@ mod tests {
                 .into_iter()
                 .chain(parameter_cells(parameter))
                 .chain(refusal_cells(refusal))
+                .chain([text_or_null(None)])
                 .map(|cell| match cell {
                     ColumnData::I64(_) => "bigint",
                     ColumnData::F64(_) => "float",

@@ -5,10 +5,11 @@ use tiberius::Row;
 use super::error::UnitError;
 use super::examine::cell;
 use super::moment::Moment;
+use crate::adapters::detail_text::detail_from;
 use crate::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication, RefusalReason,
-    RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict,
-    Window,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication,
+    RefusalReason, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel,
+    Trigger, Verdict, Window,
 };
 
 /// A count as the server keeps it: its integers have a sign, which no count reaches.
@@ -145,7 +146,12 @@ pub(super) fn group(row: &Row) -> Result<GroupRow, UnitError> {
         condition: number(row, "condition")?,
         verdict: named(row, "verdict", Verdict::from_name)?,
         message: text(row, "message")?,
+        detail: detail(row)?,
     })
+}
+
+fn detail(row: &Row) -> Result<GroupDetail, UnitError> {
+    detail_from(row.try_get("detail")?).map_err(|error| unreadable("detail", error.to_string()))
 }
 
 pub(super) fn parameter(row: &Row) -> Result<ParameterRow, UnitError> {

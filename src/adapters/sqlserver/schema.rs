@@ -19,7 +19,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, MigrationError, plan
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the store, in order.
-static MIGRATIONS: [Migration; 3] = [
+static MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -34,6 +34,11 @@ static MIGRATIONS: [Migration; 3] = [
         version: 3,
         name: "staging",
         sql: include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "detail",
+        sql: include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
     },
 ];
 

@@ -57,8 +57,11 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 3));
-    assert_eq!(report.applied, ["V0001__ledger", "V0002__views", "V0003__records"]);
+    assert_eq!((report.from_version, report.to_version), (0, 5));
+    assert_eq!(
+        report.applied,
+        ["V0001__ledger", "V0002__views", "V0003__records", "V0004__lengths", "V0005__detail"]
+    );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
 }
 
@@ -89,13 +92,32 @@ async fn a_schema_that_is_not_ours_is_refused() {
             assert_eq!(database.migrate().await.unwrap_err().kind, kind, "{change}");
         }
     };
-    let newer = "INSERT INTO schema_migration (version, name, checksum) VALUES (4, 'x', 'y');";
+    let newer = "INSERT INTO schema_migration (version, name, checksum) VALUES (99, 'x', 'y');";
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE schema_migration SET checksum = 'z' WHERE version = 2;";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM schema_migration WHERE version = 3; DROP TABLE incident; \
-                 DROP TABLE import;";
+    let older = "DELETE FROM schema_migration WHERE version = 5; \
+                 ALTER TABLE group_fit DROP COLUMN detail;";
     check(older, FailureKind::SchemaOutdated).await;
+}
+
+#[tokio::test]
+async fn rows_older_than_the_detail_have_none() {
+    let desk = Desk::new();
+    let run_id = published(&desk.database().await, "a", set(&["A"], 60.0)).await.unwrap();
+    let older = "DELETE FROM schema_migration WHERE version = 5; \
+                 ALTER TABLE group_fit DROP COLUMN detail;";
+    desk.shell().execute_batch(older).unwrap();
+    let database = Embedded::open(&desk.path(), Mode::Migrating).await.unwrap();
+    assert_eq!(database.migrate().await.unwrap().applied, ["V0005__detail"]);
+    let found = database.parameter_set(run_id).await.unwrap().unwrap();
+    assert_eq!(found.groups, set(&["A"], 60.0).groups);
+    assert!(found.groups[0].detail.is_empty());
+
+    let spoilt = "UPDATE group_fit SET detail = '{\"aic\":\"x\"}';";
+    desk.shell().execute_batch(spoilt).unwrap();
+    let error = database.parameter_set(run_id).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Malformed);
 }
 
 #[tokio::test]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use speedfit::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, RunStatus,
-    SourceLevel, Verdict,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, Holdout, ParameterRow, ParameterSet,
+    ParameterStatus, RunStatus, Scores, SourceLevel, Verdict,
 };
 use speedfit::ports::{Conclusion, FailureKind, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::Fixture;
-use crate::support::{ending, group, parameter, publication, published, publishing, running, set};
+use crate::support::{
+    at, ending, group, parameter, publication, published, publishing, running, set,
+};
 
 /// Names that real data holds, and some that would do harm where they are not handled with care.
 const NAMES: &[&str] = &[
@@ -96,6 +98,30 @@ pub(super) async fn numbers_and_names_come_back_bit_for_bit(f: &Fixture) {
         assert_eq!(format!("{found:?}"), format!("{expected:?}"));
     }
     assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+}
+
+pub(super) async fn details_come_back_as_they_went_in(f: &Fixture) {
+    let scope = f.scope("a");
+    let mut set = set(&["none", "some", "all"], 60.0);
+    set.groups[1].detail.correlations = vec![None, Some(-1.0 / 3.0), Some(0.1 + 0.2)];
+    let new = Scores { mae_s: 71.4, median_ape: 0.18, share_under_p90: 0.9, log_score: -1e-300 };
+    set.groups[2].detail = GroupDetail {
+        correlations: NUMBERS.iter().copied().map(Some).collect(),
+        log_likelihood: Some(f64::MIN),
+        aic: Some(9_007_199_254_740_993.0),
+        bic: Some(f64::MIN_POSITIVE),
+        holdout: Some(Holdout {
+            n_train: u64::try_from(i64::MAX).unwrap(),
+            n: 1,
+            from: Some(at("2026-01-24T05:06:07.123456Z")),
+            new,
+            current: Some(Scores { mae_s: 1.0 / 3.0, ..new }),
+        }),
+    };
+    let run_id = published(&*f.store, &scope, set.clone()).await.unwrap();
+    let found = f.other.parameter_set(run_id).await.unwrap().unwrap();
+    assert_eq!(format!("{:?}", found.groups), format!("{:?}", set.groups));
+    assert!(found.groups[0].detail.is_empty());
 }
 
 pub(super) async fn order_is_kept(f: &Fixture) {

@@ -8,8 +8,8 @@ pub(crate) mod sqlserver;
 
 use jiff::Timestamp;
 use speedfit::domain::{
-    GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, Publication,
-    RunCounts, RunId, RunRequest, RunStatus, SourceLevel, Trigger, Verdict, Window,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
+    Publication, RunCounts, RunId, RunRequest, RunStatus, SourceLevel, Trigger, Verdict, Window,
 };
 use speedfit::ports::{Conclusion, PortResult, Store};
 
@@ -54,6 +54,7 @@ pub(crate) fn group(region: &str) -> GroupRow {
         condition: Some(14.0),
         verdict: Verdict::Publish,
         message: String::new(),
+        detail: GroupDetail::default(),
     }
 }
 

@@ -79,11 +79,20 @@ impl Desk {
 
 /// The folder with real incident files, or `None`, saying so, where it is not beside the project.
 pub(crate) fn incidents() -> Option<PathBuf> {
+    shared("incidents")
+}
+
+/// The folder with NIST's regressions, or `None`, saying so, where it is not beside the project.
+pub(crate) fn nist() -> Option<PathBuf> {
+    shared("nist")
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = project.ancestors().map(|dir| dir.join("shared/data/incidents"));
+    let folders = project.ancestors().map(|dir| dir.join("shared/data").join(name));
     let found = folders.into_iter().find(|dir| dir.is_dir());
     if found.is_none() {
-        eprintln!("skipped: no folder shared/data/incidents beside the project or above it");
+        eprintln!("skipped: no folder shared/data/{name} beside the project or above it");
     }
     found
 }

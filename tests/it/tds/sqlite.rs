@@ -141,6 +141,19 @@ impl SqliteBackend {
         write(&self.shared.tables).push(table);
     }
 
+    /// Adds a column behind the others of a table of [`SqliteBackend::create`].
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such table or SQLite refuses the column.
+    #[expect(clippy::unwrap_used, reason = "tests and benches fail by panicking")]
+    pub fn add_column(&self, table: &str, column: Column) {
+        let name = self.find(table).unwrap().name;
+        self.connect().unwrap().execute_batch(&storage::add_column(&name, &column)).unwrap();
+        let mut tables = write(&self.shared.tables);
+        tables.iter_mut().find(|table| table.name == name).unwrap().columns.push(column);
+    }
+
     /// Inserts rows into a table of [`SqliteBackend::create`], values in the order of its columns.
     ///
     /// # Panics

@@ -25,7 +25,7 @@ const KEPT: [(&str, &str, &str); 3] = [
         "group",
         "run_id, ordinal, region, band, priority, model, loss, outcome, source_level, n_read, \
          n_refused, n_used, termination, iterations, ssr_log, rmse_log, mae_s, median_ape, \
-         share_under_p90, condition, verdict, message",
+         share_under_p90, condition, verdict, message, detail",
     ),
     (
         "parameter",

@@ -1,5 +1,6 @@
 //! A table of incidents on the TDS test server, as a client's might look.
 
+use speedfit::domain::IncidentId;
 use speedfit::domain::record::RecordRef;
 
 use super::StoreServer;
@@ -52,7 +53,7 @@ fn values(row: RecordRef<'_>) -> Vec<Value> {
     let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
     let number = |number: Option<f64>| number.map_or(Value::Null, Value::Float);
     vec![
-        text(row.incident_id),
+        text(row.incident_id.map(IncidentId::text).as_deref()),
         text(row.region),
         text(row.parent_region),
         row.occurred_at_us.map_or(Value::Null, Value::from_micros),

@@ -8,10 +8,11 @@ use crate::tds::{
 
 pub(super) const SCHEMA: &str = "speedfit";
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/sqlserver/V0001__ledger.sql"),
     include_str!("../../../migrations/sqlserver/V0002__views.sql"),
     include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
+    include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
 ];
 
 /// Answers the statements that make the schema.
@@ -57,6 +58,9 @@ fn migrate(backend: &SqliteBackend, statement: &Statement, version: i64) -> Resu
     for table in tables(sql) {
         backend.create(table);
     }
+    for (table, column) in added_columns(sql) {
+        backend.add_column(&table, column);
+    }
     if version == 1 {
         let unique = format!(
             "CREATE UNIQUE INDEX request_key ON \"{SCHEMA}.run\" (request_key);
@@ -95,6 +99,21 @@ fn tables(sql: &str) -> Vec<Table> {
         table(&format!("{SCHEMA}.{name}"), body)
     })
     .collect()
+}
+
+/// The columns that a migration adds, each by a statement of its own, with the tables' names.
+fn added_columns(sql: &str) -> Vec<(String, Column)> {
+    let added = sql.split("ALTER TABLE {schema}.").skip(1);
+    added
+        .map(|text| {
+            let (statement, _) = text.split_once(';').unwrap();
+            let (name, declaration) = statement.split_once(" ADD ").unwrap();
+            let mut words = declaration.split(' ');
+            let column_name = words.next().unwrap();
+            let kind = words.next().and_then(ColumnType::parse).unwrap();
+            (format!("{SCHEMA}.{name}"), column(column_name, kind, declaration))
+        })
+        .collect()
 }
 
 fn table(name: &str, body: &str) -> Table {

@@ -8,11 +8,12 @@ use tiberius::{ColumnData, TokenRow};
 
 use super::kinds::Wanted;
 use super::layout::Layout;
-use super::text::{TextBuffer, text_of};
+use super::lengths::{LengthDecoder, number_of};
+use super::text::{TextBuffer, WholeTexts, text_of, whole_of};
 use super::wall_clock::{WallClock, shown};
-use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, number, timestamp_us};
+use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, timestamp_us};
 use crate::domain::record::RecordRef;
-use crate::domain::{RecordBatch, Selection};
+use crate::domain::{IncidentId, RecordBatch, Selection};
 use crate::ports::ReadQuery;
 
 const DAY_US: i64 = 86_400_000_000;
@@ -24,9 +25,7 @@ const DAYS_FROM_1900: i64 = 25_567;
 /// Turns rows into records, and leaves out those that were not asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Decoder {
-    /// Where each field stands in a row.
-    places: [Option<usize>; Field::COUNT],
-    names: [String; Field::COUNT],
+    columns: Columns,
     distance_unit: DistanceUnit,
     time_unit: TimeUnit,
     clock: WallClock,
@@ -34,6 +33,18 @@ pub(super) struct Decoder {
     from_us: i64,
     to_us: i64,
     selection: Selection,
+    lengths: LengthDecoder,
+    /// Where texts of numbers are written: of ids and of the other texts.
+    id_room: TextBuffer,
+    texts: [WholeTexts; 3],
+}
+
+/// Where each field stands in a row, and what the column is called.
+#[derive(Debug, Clone)]
+struct Columns {
+    /// Beyond the end of every row where there is no such column.
+    places: [usize; Field::COUNT],
+    names: [String; Field::COUNT],
 }
 
 impl Decoder {
@@ -43,103 +54,142 @@ impl Decoder {
         zone: &TimeZone,
         query: &ReadQuery,
     ) -> Self {
-        let mut places = [None; Field::COUNT];
+        let mut places = [usize::MAX; Field::COUNT];
         let mut names = [const { String::new() }; Field::COUNT];
         for (at, column) in layout.columns.iter().enumerate() {
-            places[column.field as usize] = Some(at);
+            places[column.field as usize] = at;
             names[column.field as usize].push_str(column.name.as_str());
         }
         let (from_us, to_us) = query.window.bounds_us();
         Self {
-            places,
-            names,
+            columns: Columns { places, names },
             distance_unit: units.0,
             time_unit: units.1,
             clock: WallClock::new(zone.clone()),
             from_us,
             to_us,
             selection: query.selection.clone(),
+            lengths: LengthDecoder::new(layout),
+            id_room: TextBuffer::EMPTY,
+            texts: [const { WholeTexts::NONE }; 3],
         }
+    }
+
+    /// A batch for rows.
+    pub(super) fn empty_batch(&self) -> RecordBatch {
+        let mut batch = RecordBatch::of_classes(&self.lengths.classes);
+        batch.occurred_at_us.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.distance_km.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.travel_time_s.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.weight.reserve_exact(RecordBatch::MAX_ROWS);
+        batch
     }
 
     /// Appends a row, where it was asked for.
     pub(super) fn push(&mut self, row: &TokenRow<'static>, batch: &mut RecordBatch) {
         let mut fault = Fault::default();
-        let occurred_at_us = self.time(row, &mut fault);
+        let columns = &self.columns;
+        let occurred_at_us = columns.time(row, &mut self.clock, &mut fault);
         if occurred_at_us.is_some_and(|at| at < self.from_us || at >= self.to_us) {
             return;
         }
-        let mut room = [TextBuffer::EMPTY; 4];
-        let [id_room, region_room, parent_room, priority_room] = &mut room;
-        let region = self.text(row, Field::Region, region_room, &mut fault);
+        let [regions, parents, priorities] = &mut self.texts;
+        let region = columns.text(row, Field::Region, regions, &mut fault);
         if !self.selection.is_all() && !region.is_some_and(|r| self.selection.contains(r)) {
             return;
         }
-        let incident_id = self.text(row, Field::IncidentId, id_room, &mut fault);
-        let distance = self.number(row, Field::Distance, &mut fault);
-        let travel_time = self.number(row, Field::TravelTime, &mut fault);
+        let incident_id = columns.id(row, &mut self.id_room, &mut fault);
+        let distance = columns.number(row, Field::Distance, &mut fault);
+        let travel_time = columns.number(row, Field::TravelTime, &mut fault);
         let record = RecordRef {
             incident_id,
             region,
-            parent_region: self.text(row, Field::ParentRegion, parent_room, &mut fault),
-            priority: self.text(row, Field::Priority, priority_room, &mut fault),
+            parent_region: columns.text(row, Field::ParentRegion, parents, &mut fault),
+            priority: columns.text(row, Field::Priority, priorities, &mut fault),
             occurred_at_us,
             distance_km: distance.map(|x| self.distance_unit.to_km(x)),
             travel_time_s: travel_time.map(|x| self.time_unit.to_s(x)),
-            weight: self.number(row, Field::Weight, &mut fault),
+            weight: columns.number(row, Field::Weight, &mut fault),
+            lengths_km: &[],
             fault: None,
         };
+        let lengths_km = self.lengths.read(row, &mut fault);
         let fault = fault.at(|| match incident_id {
             Some(id) => format!("incident `{id}`"),
             None => "a row without an id".to_owned(),
         });
-        batch.push(RecordRef { fault: fault.as_deref(), ..record });
+        batch.push(RecordRef { fault: fault.as_deref(), lengths_km, ..record });
     }
+}
 
+/// What is done with every value is inlined: a call costs as much as the rest of it.
+impl Columns {
+    #[inline(always)]
     fn value<'a>(
         &self,
         row: &'a TokenRow<'static>,
         field: Field,
     ) -> Option<&'a ColumnData<'static>> {
-        row.get(self.places[field as usize]?)
+        row.get(self.places[field as usize])
     }
 
+    #[inline(always)]
     fn text<'a>(
         &self,
         row: &'a TokenRow<'static>,
         field: Field,
-        room: &'a mut TextBuffer,
+        texts: &'a mut WholeTexts,
         fault: &mut Fault,
     ) -> Option<&'a str> {
-        match text_of(self.value(row, field)?, room) {
-            Ok(text) => text,
-            Err(other) => self.unread(other, field, fault),
-        }
+        let value = self.value(row, field)?;
+        let text = match whole_of(value) {
+            Some(number) => Ok(number.map(|number| texts.of(number))),
+            None => text_of(value, texts.room()),
+        };
+        text.unwrap_or_else(|other| self.unread(other, field, fault))
     }
 
+    /// A number stays one: hardly any id is ever shown.
+    #[inline(always)]
+    fn id<'a>(
+        &self,
+        row: &'a TokenRow<'static>,
+        room: &'a mut TextBuffer,
+        fault: &mut Fault,
+    ) -> Option<IncidentId<'a>> {
+        let value = self.value(row, Field::IncidentId)?;
+        if let Some(number) = whole_of(value) {
+            return number.map(IncidentId::Number);
+        }
+        let text = text_of(value, room);
+        text.unwrap_or_else(|other| self.unread(other, Field::IncidentId, fault))
+            .map(IncidentId::Text)
+    }
+
+    #[inline(always)]
     fn number(&self, row: &TokenRow<'static>, field: Field, fault: &mut Fault) -> Option<f64> {
         match self.value(row, field)? {
             ColumnData::F64(number) => *number,
-            ColumnData::F32(number) => number.map(f64::from),
-            ColumnData::I32(number) => number.map(f64::from),
-            #[expect(clippy::cast_precision_loss, reason = "as a record file's digits are read")]
-            ColumnData::I64(number) => number.map(|n| n as f64),
-            ColumnData::I16(number) => number.map(f64::from),
-            ColumnData::U8(number) => number.map(f64::from),
-            ColumnData::String(text) => {
-                let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-                let value = number(text);
-                if value.is_none() {
-                    fault.value(text, &self.names[field as usize], "a number");
-                }
-                value
-            }
-            other => self.unread(other, field, fault),
+            other => self.other_number(other, field, fault),
         }
     }
 
+    fn other_number(
+        &self,
+        value: &ColumnData<'static>,
+        field: Field,
+        fault: &mut Fault,
+    ) -> Option<f64> {
+        number_of(value, &self.names[field as usize], fault)
+    }
+
     /// When it occurred, microseconds since 1970-01-01 UTC.
-    fn time(&mut self, row: &TokenRow<'static>, fault: &mut Fault) -> Option<i64> {
+    fn time(
+        &self,
+        row: &TokenRow<'static>,
+        clock: &mut WallClock,
+        fault: &mut Fault,
+    ) -> Option<i64> {
         let value = self.value(row, Field::OccurredAt)?;
         let wall_us = match value {
             ColumnData::DateTime2(at) => datetime2_us((*at)?),
@@ -162,12 +212,12 @@ impl Decoder {
             }
             ColumnData::String(text) => {
                 let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-                let at_us = timestamp_us(text, self.clock.zone());
+                let at_us = timestamp_us(text, clock.zone());
                 return at_us.or_else(|| self.no_time(text, fault));
             }
             _ => return self.unread(value, Field::OccurredAt, fault),
         };
-        match wall_us.and_then(|wall_us| self.clock.at_us(wall_us)) {
+        match wall_us.and_then(|wall_us| clock.at_us(wall_us)) {
             Some(at_us) => Some(at_us),
             None => match wall_us.and_then(shown) {
                 Some(wall) => self.no_time(&wall.to_string(), fault),

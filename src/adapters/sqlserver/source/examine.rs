@@ -17,7 +17,11 @@ use crate::adapters::file::{Field, listed};
 use crate::adapters::sqlserver::connection::Connection;
 use crate::adapters::sqlserver::error::UnitError;
 use crate::adapters::sqlserver::examine::{failed, look, only_row, reach};
-use crate::ports::{Examine, Finding, Grade};
+use crate::ports::{Examine, Finding, Grade, Lengths};
+
+/// Records of which the regions are counted at the most, so that the size of the table does not
+/// matter; chosen, not measured. Which ones they are is up to the server.
+const MAX_COUNTED: u64 = 1_000_000;
 
 #[async_trait]
 impl Examine for SqlServerSource {
@@ -38,7 +42,7 @@ impl Examine for SqlServerSource {
         findings.push(Finding::new("records", Grade::Good, text));
         self.isolation(&mut connection, &mut findings).await;
         self.rights(&mut connection, &mut findings).await;
-        match Layout::find(&self.relation, &described, &self.options.columns) {
+        match self.layout(&described, Lengths::IfAny) {
             Ok(layout) => {
                 self.columns(&layout, &mut findings);
                 self.regions(&mut connection, &layout, &mut findings).await;
@@ -82,6 +86,11 @@ impl SqlServerSource {
             .filter(|field| layout.column(*field).is_none())
             .map(Field::as_str)
             .collect();
+        if !layout.lengths.is_empty() {
+            let names = listed(layout.lengths.iter().map(|length| length.class.as_str()));
+            let text = format!("of {names}; read where the model needs them");
+            findings.push(Finding::new("lengths by class of road", Grade::Good, text));
+        }
         if !absent.is_empty() {
             let text = format!("none for {}, which may be missing", listed(absent.into_iter()));
             findings.push(Finding::new("columns", Grade::Note, text));
@@ -100,7 +109,7 @@ impl SqlServerSource {
         Finding::new(&format!("column of {}", column.field.as_str()), grade, text)
     }
 
-    /// How many records and regions there are; the whole table is looked through for it.
+    /// How many records and regions there are, among as many records as do not take long.
     async fn regions(
         &self,
         connection: &mut Connection,
@@ -109,13 +118,14 @@ impl SqlServerSource {
     ) {
         let Some(region) = layout.column(Field::Region) else { return };
         // Code point by code point, as regions are told apart here.
-        let name = format!(
-            "CAST({} AS nvarchar(4000)) COLLATE Latin1_General_100_BIN2",
-            region.name.quoted()
-        );
-        let from = self.relation.from();
+        let name = "CAST([region] AS nvarchar(4000)) COLLATE Latin1_General_100_BIN2";
+        let (column, from) = (region.name.quoted(), self.relation.from());
         let mut statement = Statement::named("regions_of_records");
-        statement.push(&format!("SELECT {name}, COUNT_BIG(*)\nFROM {from}\nGROUP BY {name}"));
+        statement.push(&format!(
+            "SELECT {name}, COUNT_BIG(*)\n\
+             FROM (\nSELECT TOP ({MAX_COUNTED}) {column} AS [region]\nFROM {from}\n) AS [counted]\n\
+             GROUP BY {name}"
+        ));
         let counted = match connection.batch(&statement.sql).await {
             Ok(results) => results.into_iter().flatten().map(|row| {
                 let mut cells = row.into_iter();
@@ -226,7 +236,14 @@ fn judge_regions(counted: impl Iterator<Item = (String, u64)>) -> Vec<Finding> {
         let finding = Finding::new("regions", Grade::Warning, "there are no records");
         return vec![finding.with_remedy("check `sqlserver.table` and who fills it")];
     }
-    let text = format!("{n_records} records of {} regions", regions.len());
+    let n_regions = regions.len();
+    let text = if n_records < MAX_COUNTED {
+        format!("{n_records} records of {n_regions} regions")
+    } else {
+        format!(
+            "the first {n_records} records are of {n_regions} regions; there may be more of both"
+        )
+    };
     let mut findings = vec![Finding::new("regions", Grade::Good, text)];
     if n_nameless > 0 {
         let text = format!("{n_nameless} records name no region and are refused");
@@ -259,6 +276,13 @@ mod tests {
         };
         check(&[], &[(Grade::Warning, "there are no records")]);
         check(&[("a", 2), ("a", 1), ("b", 4)], &[(Grade::Good, "7 records of 2 regions")]);
+        check(
+            &[("a", MAX_COUNTED - 1), ("b", 1)],
+            &[(
+                Grade::Good,
+                "the first 1000000 records are of 2 regions; there may be more of both",
+            )],
+        );
         check(
             &[("A", 2), ("a", 1), ("", 4)],
             &[

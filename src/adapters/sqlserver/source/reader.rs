@@ -68,7 +68,7 @@ impl Work {
         mut connection: Connection,
     ) -> Result<(), UnitError> {
         let mut decoder = self.decoder.clone();
-        let mut batch = empty_batch();
+        let mut batch = decoder.empty_batch();
         loop {
             let share = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(statement) = self.statements.get(share) else { break };
@@ -103,7 +103,8 @@ impl Work {
             let filling = fill(&mut rows, decoder, batch);
             let is_over = bounded(&*self.clock, self.limit, filling).await?;
             if batch.is_full() {
-                self.outlet.send(std::mem::replace(batch, empty_batch())).await?;
+                let next = batch.another();
+                self.outlet.send(std::mem::replace(batch, next)).await?;
             }
             if is_over {
                 return Ok(());
@@ -129,13 +130,4 @@ async fn fill(
         n_seen += 1;
     }
     Ok(false)
-}
-
-fn empty_batch() -> RecordBatch {
-    let mut batch = RecordBatch::default();
-    batch.occurred_at_us.reserve_exact(RecordBatch::MAX_ROWS);
-    batch.distance_km.reserve_exact(RecordBatch::MAX_ROWS);
-    batch.travel_time_s.reserve_exact(RecordBatch::MAX_ROWS);
-    batch.weight.reserve_exact(RecordBatch::MAX_ROWS);
-    batch
 }

@@ -38,13 +38,14 @@ impl TextBuffer {
 
     /// Digits from the last to the first, which ends before `at`; returns where the first stands.
     fn put(&mut self, mut rest: u64, mut at: usize) -> usize {
-        loop {
-            at = self.put_byte(digit(rest % 10), at);
-            rest /= 10;
-            if rest == 0 {
-                return at;
-            }
+        // Two at a time: divisions are what this costs.
+        while rest >= 10 {
+            let pair = rest % 100;
+            rest /= 100;
+            at = self.put_byte(digit(pair % 10), at);
+            at = self.put_byte(digit(pair / 10), at);
         }
+        if rest > 0 || at == ROOM { self.put_byte(digit(rest), at) } else { at }
     }
 
     /// A byte before `at`, where there is room.
@@ -65,6 +66,54 @@ fn digit(rest: impl TryInto<u8>) -> u8 {
     b'0' + rest.try_into().unwrap_or_default()
 }
 
+/// Texts of whole numbers that come again and again, as those of regions do.
+#[derive(Debug, Clone)]
+pub(super) struct WholeTexts {
+    /// One number for each remainder, with its text; none before the first. An empty text is no
+    /// number's.
+    slots: Vec<(i64, String)>,
+    room: TextBuffer,
+}
+
+impl WholeTexts {
+    /// Numbers remembered at the most: more than most cities have regions.
+    const N_SLOTS: usize = 512;
+
+    pub(super) const NONE: Self = Self { slots: Vec::new(), room: TextBuffer::EMPTY };
+
+    /// The text of a number.
+    pub(super) fn of(&mut self, number: i64) -> &str {
+        let Self { slots, room } = self;
+        if slots.is_empty() {
+            slots.resize(Self::N_SLOTS, (0, String::new()));
+        }
+        // The lowest bits of a negative number tell it from its neighbours as well.
+        let (held, text) = &mut slots[number.cast_unsigned() as usize % Self::N_SLOTS];
+        if *held != number || text.is_empty() {
+            *held = number;
+            text.clear();
+            text.push_str(room.whole(number));
+        }
+        text
+    }
+
+    /// Room for the text of another value.
+    pub(super) fn room(&mut self) -> &mut TextBuffer {
+        &mut self.room
+    }
+}
+
+/// The number that a value of a type of whole numbers holds, `None` for every other type.
+pub(super) fn whole_of(value: &ColumnData<'static>) -> Option<Option<i64>> {
+    Some(match *value {
+        ColumnData::I32(number) => number.map(i64::from),
+        ColumnData::I64(number) => number,
+        ColumnData::I16(number) => number.map(i64::from),
+        ColumnData::U8(number) => number.map(i64::from),
+        _ => return None,
+    })
+}
+
 /// What a value says as a text: without blanks around it, `None` where nothing is left.
 /// `Err` holds the value where it is of a type that is no text.
 pub(super) fn text_of<'a>(
@@ -73,23 +122,35 @@ pub(super) fn text_of<'a>(
 ) -> Result<Option<&'a str>, &'a ColumnData<'static>> {
     Ok(match value {
         ColumnData::String(text) => text.as_deref().map(str::trim).filter(|text| !text.is_empty()),
-        ColumnData::I32(number) => number.map(|n| buffer.whole(n.into())),
-        ColumnData::I64(number) => number.map(|n| buffer.whole(n)),
-        ColumnData::I16(number) => number.map(|n| buffer.whole(n.into())),
-        ColumnData::U8(number) => number.map(|n| buffer.whole(n.into())),
         ColumnData::Numeric(number) => number.map(|n| buffer.decimal(n)),
         // In upper case, as SQL Server shows it.
         ColumnData::Guid(id) => match id {
             Some(id) => Some(id.hyphenated().encode_upper(&mut buffer.0)),
             None => None,
         },
-        other => return Err(other),
+        other => match whole_of(other) {
+            Some(number) => number.map(|number| buffer.whole(number)),
+            None => return Err(other),
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the order, a number has its own text: those that share a slot too.
+    #[test]
+    fn remembered_texts_are_not_mixed_up() {
+        let n_slots = WholeTexts::N_SLOTS as i64;
+        let mut texts = WholeTexts::NONE;
+        let numbers = [0, 1, n_slots, -n_slots, -1, 7, 7 + n_slots, i64::MIN, i64::MAX];
+        for _ in 0..3 {
+            for number in numbers.into_iter().chain(numbers.into_iter().rev()).chain(-600..600) {
+                assert_eq!(texts.of(number), number.to_string());
+            }
+        }
+    }
 
     #[test]
     fn texts_are_those_of_an_export() {
@@ -102,6 +163,9 @@ mod tests {
         check(ColumnData::String(None), None);
         check(ColumnData::U8(Some(0)), Some("0"));
         check(ColumnData::I16(Some(-7)), Some("-7"));
+        check(ColumnData::I32(Some(10)), Some("10"));
+        check(ColumnData::I32(Some(100)), Some("100"));
+        check(ColumnData::I32(Some(-9999)), Some("-9999"));
         check(ColumnData::I32(Some(1_234_567_890)), Some("1234567890"));
         check(ColumnData::I64(Some(i64::MIN)), Some("-9223372036854775808"));
         check(ColumnData::I64(None), None);

@@ -23,12 +23,12 @@ BEGIN
     INSERT INTO {schema}.group_fit (
         run_id, ordinal, region, band, priority, model, loss, outcome, source_level, n_read,
         n_refused, n_used, termination, iterations, ssr_log, rmse_log, mae_s, median_ape,
-        share_under_p90, condition, verdict, message
+        share_under_p90, condition, verdict, message, detail
     )
     SELECT
         run_id, ordinal, region, band, priority, model, loss, outcome, source_level, n_read,
         n_refused, n_used, termination, iterations, ssr_log, rmse_log, mae_s, median_ape,
-        share_under_p90, condition, verdict, message
+        share_under_p90, condition, verdict, message, detail
     FROM {schema}.staged_row
     WHERE run_id = @P1 AND load_key = @P16 AND kind = N'group';
     SET @n_kept = @n_kept + @@ROWCOUNT;

@@ -44,6 +44,10 @@ pub(super) fn create_table(table: &Table) -> String {
     format!("CREATE TABLE {} ({})", quoted(&table.name), lines.join(", "))
 }
 
+pub(super) fn add_column(table: &str, column: &Column) -> String {
+    format!("ALTER TABLE {} ADD COLUMN {}", quoted(table), declaration(column))
+}
+
 fn declaration(column: &Column) -> String {
     let null = if column.nullable { "" } else { " NOT NULL" };
     let collation = match column.collation {
