@@ -32,11 +32,12 @@ impl Spoilt {
     }
 
     fn spoil(self, factor: f32, samples: &mut [Sample]) {
-        for (i, sample) in samples.iter_mut().enumerate().filter(|(i, _)| i % ONE_IN == 0) {
+        for (i, sample) in samples.iter_mut().enumerate().filter(|(i, _)| i.is_multiple_of(ONE_IN))
+        {
             let is_long = match self {
                 Self::Late => true,
                 Self::Bent => sample.distance_km < 2.5,
-                Self::InTurn => i / ONE_IN % 2 == 0,
+                Self::InTurn => (i / ONE_IN).is_multiple_of(2),
             };
             sample.travel_time_s *= if is_long { factor } else { 1.0 / factor };
         }

@@ -86,11 +86,11 @@ fn replace(
     profile: &Profile<'_>,
 ) {
     let sought = found.noise.t_quantile();
-    for j in 0..found.parameters.len() {
+    for (j, &range) in bounds.iter().enumerate() {
         if report.estimates[j].identification == Identification::Fixed {
             continue;
         }
-        let search = Search { task, found, bounds: bounds[j], profile, parameter: j, sought };
+        let search = Search { task, found, bounds: range, profile, parameter: j, sought };
         let (low, high) = (search.end(-1.0), search.end(1.0));
         if (task.stopped)() {
             return;
@@ -156,7 +156,7 @@ impl Search<'_> {
         let from = self.found.parameters[self.parameter];
         let bound = if side < 0.0 { low } else { high };
         let room = (bound - from).abs();
-        if !(room > 0.0) {
+        if room == 0.0 {
             return End::AtBound(bound);
         }
         let deviation = self.found.noise.sigma * self.found.information.deviation(self.parameter);
