@@ -63,3 +63,7 @@ pub use uncertainty::standard_errors;
 mod column_laws;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod likelihood_golden;
+#[cfg(test)]
+mod likelihood_laws;
