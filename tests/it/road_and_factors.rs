@@ -55,10 +55,12 @@ fn made(n: usize, with_factors: bool) -> Vec<Made> {
 
 fn factor_of(at: jiff::civil::DateTime) -> f64 {
     let (hour, day) = (at.hour(), at.weekday().to_monday_zero_offset());
-    match hour {
-        22.. | ..6 => FACTORS[0].1,
-        7..9 | 16..19 if day < 5 => FACTORS[1].1,
-        _ => 1.0,
+    if !(6..22).contains(&hour) {
+        FACTORS[0].1
+    } else if day < 5 && ((7..9).contains(&hour) || (16..19).contains(&hour)) {
+        FACTORS[1].1
+    } else {
+        1.0
     }
 }
 
