@@ -16,8 +16,9 @@ use speedfit::domain::{
 };
 use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
+use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
-    FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent, World, execute,
+    FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent, World, execute,
 };
 use speedfit::ports::{Clock as _, RecordSource, SchemaAdmin as _, Store, SystemClock};
 use tokio::runtime::Runtime;
@@ -69,7 +70,10 @@ fn plan(workers: usize) -> RunPlan {
         repeated_ids: RepeatedIds::Keep,
         model: ModelRecipe::by_name("kwh").unwrap(),
         factors: FactorPlan::default(),
-        holdout_share: 0.0,
+        holdout: HoldoutPlan { share: 0.2, min_records: 20 },
+        pool: PoolPlan { mode: PoolMode::Off, min_records: 40, open_too: false },
+        simpler: Vec::new(),
+        auto: None,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(workers).unwrap(),
         judge: JudgeRules {

@@ -109,7 +109,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
         errors: Errors::StudentT { dof: None },
         spread: SpreadModel::Budge,
         intervals: Intervals::by_name(&intervals).ok_or(format!("no intervals `{intervals}`"))?,
-        covariance: Covariance::by_name(&covariance).ok_or(format!("no covariance `{covariance}`"))?,
+        covariance: Covariance::by_name(&covariance)
+            .ok_or(format!("no covariance `{covariance}`"))?,
         ..FitOptions::default()
     };
     let (tallies, n_unconverged) = study(n_repetitions, n_records as usize, &options)?;

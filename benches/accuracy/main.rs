@@ -8,7 +8,9 @@
 #![expect(clippy::print_stdout, reason = "the tables are what it is for")]
 #![expect(clippy::print_stderr, reason = "a mistake must not stand among the tables")]
 
+mod coverage;
 mod nist;
+mod outliers;
 
 use std::process::ExitCode;
 
@@ -16,7 +18,11 @@ use std::process::ExitCode;
 type Table = fn(&[String]) -> Result<String, String>;
 
 /// Subcommand, what follows it, the table.
-const TABLES: &[(&str, &str, Table)] = &[("nist", "FOLDER", nist::run)];
+const TABLES: &[(&str, &str, Table)] = &[
+    ("nist", "FOLDER", nist::run),
+    ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
+    ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
+];
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.

@@ -13,8 +13,8 @@ pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use examine::{can_sample, examine_source, examine_store};
 pub use import::{import_batches, import_file};
 pub use outputs::{
-    Outputs, check_export, check_output, export_groups, export_parameters, fit_report, write_file,
-    write_outputs,
+    Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
+    read_published, write_file, write_outputs,
 };
 pub use plan::{Ask, plan};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
@@ -25,6 +25,9 @@ pub enum BootstrapError {
     /// The settings name a model that is not there; the settings' own check should have said so.
     #[error("there is no model `{0}`")]
     UnknownModel(String),
+    /// The model cannot be fitted as the settings ask.
+    #[error(transparent)]
+    Options(#[from] crate::fit::OptionsError),
     /// The window of the settings cannot be told.
     #[error("the window of the settings cannot be told")]
     Window(#[source] jiff::Error),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::BootstrapError;
 use crate::adapters::file;
 use crate::config::Settings;
-use crate::domain::{ParameterSet, RunResults};
+use crate::domain::{ParameterSet, PublishedGroup, RunResults};
 use crate::fit::Curve;
 use crate::job::{FittedGroup, RunReport};
 use crate::ports::{PortError, PortResult};
@@ -81,6 +81,14 @@ pub fn export_parameters(path: &Path, set: &ParameterSet) -> PortResult<()> {
 /// [`PortError`] names the file.
 pub fn export_groups(path: &Path, set: &ParameterSet) -> PortResult<()> {
     Ok(file::write_groups(path, set)?)
+}
+
+/// The groups of a file of parameters that was exported, with what a file of groups tells of them.
+///
+/// # Errors
+/// [`PortError`] names the file.
+pub fn read_published(parameters: &Path, groups: Option<&Path>) -> PortResult<Vec<PublishedGroup>> {
+    Ok(file::read_published(parameters, groups)?)
 }
 
 /// Tells before the work what would keep a table from being exported to that file.

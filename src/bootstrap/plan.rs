@@ -9,7 +9,11 @@ use crate::config::{self, Factor, Loaded, Settings};
 use crate::domain::{RunRequest, Selection, Trigger};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
-use crate::job::{FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan};
+use crate::job::choose::{ChoicePer, Criterion};
+use crate::job::pool::{PoolMode, PoolPlan};
+use crate::job::{
+    AutoPlan, FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan,
+};
 
 /// Who asks for a run, and how it differs from the settings.
 #[derive(Debug, Clone)]
@@ -33,7 +37,9 @@ pub struct Ask {
 pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, BootstrapError> {
     let settings = &loaded.settings;
     let window = settings.window(now).map_err(BootstrapError::Window)?;
-    let model = model(settings)?;
+    let (simpler, model) = models(settings)?;
+    let fit_options = fit_options(&settings.fit);
+    check_options(&fit_options, simpler.iter().chain([&model]))?;
     Ok(RunPlan {
         request: RunRequest {
             scope: settings.scope.clone(),
@@ -41,7 +47,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             requested_by: ask.requested_by,
             reason: ask.reason,
             window,
-            model: model.name().to_owned(),
+            model: settings.fit.model.as_str().to_owned(),
             settings_hash: loaded.hash.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             requested_at: now,
@@ -54,21 +60,80 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             config::RepeatedIds::Refuse => RepeatedIds::Refuse,
         },
         model,
+        simpler,
+        auto: auto_plan(settings),
         factors: FactorPlan {
             bands: settings.week_bands().filter(|_| settings.has_factor(Factor::Band)),
             by_priority: settings.has_factor(Factor::Priority),
         },
-        holdout_share: settings.holdout.share,
-        fit_options: fit_options(&settings.fit),
+        holdout: HoldoutPlan {
+            share: settings.holdout.share,
+            min_records: usize::try_from(settings.holdout.min_records).unwrap_or(usize::MAX),
+        },
+        pool: pool_plan(settings),
+        fit_options,
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
         dry_run: ask.dry_run,
     })
 }
 
-fn model(settings: &Settings) -> Result<ModelRecipe, BootstrapError> {
-    let name = settings.fit.model.as_str();
-    ModelRecipe::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+/// The simpler candidates, and the model itself.
+fn models(settings: &Settings) -> Result<(Vec<ModelRecipe>, ModelRecipe), BootstrapError> {
+    let (name, listed) = (settings.fit.model.as_str(), &settings.auto.models);
+    let listed = listed.iter().map(config::ModelName::as_str);
+    let mut names: Vec<&str> = if name == config::AUTO {
+        listed.collect()
+    } else if settings.fit.not_identified == config::NotIdentified::Simplify {
+        listed.take_while(|simpler| *simpler != name).chain([name]).collect()
+    } else {
+        vec![name]
+    };
+    let last = names.pop().unwrap_or(name);
+    let recipe = |name: &str| {
+        ModelRecipe::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+    };
+    Ok((names.into_iter().map(recipe).collect::<Result<_, _>>()?, recipe(last)?))
+}
+
+/// Bounds must be on parameters of the models; those of roads are known with the records only.
+fn check_options<'a>(
+    options: &FitOptions,
+    recipes: impl Iterator<Item = &'a ModelRecipe>,
+) -> Result<(), BootstrapError> {
+    for recipe in recipes {
+        if let ModelRecipe::Plain(model) = recipe {
+            options.check(&**model)?;
+        }
+    }
+    Ok(())
+}
+
+fn auto_plan(settings: &Settings) -> Option<AutoPlan> {
+    (settings.fit.model.as_str() == config::AUTO).then(|| AutoPlan {
+        criterion: match settings.auto.criterion {
+            config::Criterion::Bic => Criterion::Bic,
+            config::Criterion::Aic => Criterion::Aic,
+            config::Criterion::Holdout => Criterion::Holdout,
+        },
+        per: match settings.auto.per {
+            config::ChoicePer::Scope => ChoicePer::Scope,
+            config::ChoicePer::Group => ChoicePer::Group,
+        },
+        simplifies: settings.fit.not_identified == config::NotIdentified::Simplify,
+    })
+}
+
+fn pool_plan(settings: &Settings) -> PoolPlan {
+    PoolPlan {
+        mode: match settings.pooling.mode {
+            config::PoolingMode::Off => PoolMode::Off,
+            config::PoolingMode::Small => PoolMode::Small,
+            config::PoolingMode::All => PoolMode::All,
+        },
+        min_records: settings.pooling.min_records,
+        open_too: settings.fit.not_identified == config::NotIdentified::Pool,
+    }
 }
 
 fn fit_options(fit: &config::Fit) -> FitOptions {

@@ -70,7 +70,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let source = bootstrap::file_source(&loaded.settings, &options.file);
     let cancel = stop_token()?;
     let progress = Told::new(context.progress());
-    let fitted = fit_source(&plan, &source, &*clock, &progress, &cancel).await;
+    let fitted = fit_source(&plan, &source, None, &*clock, &progress, &cancel).await;
     progress.finish();
     let fitted = fitted.map_err(|error| match error {
         // The command names the file already.

@@ -25,6 +25,8 @@ mod migrate;
 mod numbers;
 mod observe;
 mod pick;
+mod predict;
+mod prediction;
 mod run;
 mod runs;
 mod show;
@@ -69,6 +71,7 @@ commands! {
     Status(status),
     Show(show),
     Export(export),
+    Predict(predict),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),

@@ -29,6 +29,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use layer::Override;
 pub use load::{Loaded, Sources};
+pub use nearest::nearest;
 pub use origin::Origin;
 pub use schema::Schema;
 pub use secrets::{Secret, SecretOrigin, Secrets};

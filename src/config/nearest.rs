@@ -2,10 +2,8 @@
 
 /// The candidate nearest to `name`, where one is near enough to be meant: at most a third of its
 /// characters differ, as in clap's and cargo's suggestions.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     candidates
         .map(|candidate| (n_edits(name, candidate), candidate))

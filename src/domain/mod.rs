@@ -8,6 +8,7 @@ pub mod detail;
 pub mod group;
 pub mod incident_id;
 pub mod parameters;
+pub mod published;
 pub mod record;
 pub mod refusal;
 pub mod results;
@@ -23,6 +24,7 @@ pub use incident_id::{IdColumn, IncidentId};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };
+pub use published::PublishedGroup;
 pub use record::{RecordBatch, TextColumn};
 pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
 pub use results::RunResults;

@@ -240,7 +240,7 @@ impl Scoring<'_> {
             return self.judge_by_offset(trial);
         }
         let ratio = fall / step.predicted;
-        if !(ratio >= LEAST_RATIO) {
+        if ratio.is_nan() || ratio < LEAST_RATIO {
             return self.damp();
         }
         if ratio > 0.5 {

@@ -148,7 +148,7 @@ impl Ranges {
             return Err(OptionsError::UnknownParameter { name, known });
         };
         let (name, min, max) = (name.clone(), *min, *max);
-        if !(min <= max) || !min.is_finite() && !max.is_finite() {
+        if min.is_nan() || max.is_nan() || min > max || !min.is_finite() && !max.is_finite() {
             return Err(OptionsError::EmptyRange { name, min, max });
         }
         let (low, high) = self.bounds[at];
@@ -167,7 +167,7 @@ impl Ranges {
         let ends = (if is_open { min_open } else { end(min, min_open)? }, end(max, max_open)?);
         let ends = if is_falling { (ends.1, ends.0) } else { ends };
         let narrowed = (ends.0.max(low), ends.1.min(high));
-        if !(narrowed.0 <= narrowed.1) {
+        if narrowed.0 > narrowed.1 {
             return Err(OptionsError::Outside { name, min, max });
         }
         self.bounds[at] = narrowed;

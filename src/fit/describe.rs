@@ -152,7 +152,8 @@ pub(super) fn add_likelihood(report: &mut FitReport, of_ln_time: f64, observatio
         Some(n_free * observations.weight_sum().ln() - 2.0 * value).filter(|b| b.is_finite());
 }
 
-/// Fills in what the curve is worth, for an objective other than the sum of squares.
+/// Fills in what the curve is worth, for an objective other than the sum of squares; of the
+/// parameters the model's come first.
 pub(super) fn add_metrics(
     report: &mut FitReport,
     model: &dyn Model,
@@ -161,5 +162,6 @@ pub(super) fn add_metrics(
     observations: &Observations,
 ) {
     let (scatter, law) = laws;
+    let parameters = &parameters[..model.parameters().len()];
     report.metrics = metrics(model, parameters, &scatter, &law, None, observations);
 }

@@ -136,7 +136,7 @@ fn distance_of_tail(tail: f64, dof: f64) -> f64 {
             0.5 * (low + high)
         } else {
             // Beyond what the series of Newton's method can see: outward by powers.
-            (low * low).max(2.0).min(FARTHEST)
+            (low * low).clamp(2.0, FARTHEST)
         };
         let is_same = (next - at).abs() <= 2.0 * f64::EPSILON * at;
         at = next;
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn student_agrees_with_thirty_digits() {
         #[rustfmt::skip]
-        let table: [(f64, [f64; 3], [f64; 5], [f64; 3]); 5] = [
+        let table = [
             (1.5, [-5219.469324706946, -11.1973161795684, -0.6517954826023571],
              [0.002292821161489703, 0.03268788381057812, 0.34028355533497, 0.5339792732565187, 0.8879058348219745],
              [-1.076650284831891, -1.715182314539379, -9.0748939530009]),

@@ -4,6 +4,7 @@
 //! no clock: times are numbers that ascend.
 
 use super::columns::Columns;
+use super::errors::Law;
 use super::fitting::fit;
 use super::least_squares::BLOCK_ROWS;
 use super::metrics::weighted_median;
@@ -11,7 +12,7 @@ use super::models::{LN_LIMIT, Model};
 use super::observations::{Observations, Sample};
 use super::options::{FitOptions, Intervals};
 use super::report::Termination;
-use super::time_law::{Law, Scatter};
+use super::spread::Scatter;
 
 /// Stands for the time of a record that has none: such a record is never held out.
 pub const NO_TIME: u32 = u32::MAX;

@@ -105,7 +105,7 @@ proptest! {
 }
 
 /// Distances, times and weights: ordinary, extreme, repeated, few.
-fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
+pub(super) fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
     let distance = prop_oneof![
         4 => 0.01..60.0f64,
         1 => Just(2.5),
@@ -129,7 +129,7 @@ fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
     prop::collection::vec(sample, 0..40)
 }
 
-fn assert_finite(report: &FitReport) -> Result<(), TestCaseError> {
+pub(super) fn assert_finite(report: &FitReport) -> Result<(), TestCaseError> {
     for e in &report.estimates {
         let finite = |x: f64| x.is_finite();
         prop_assert!(finite(e.value), "{e:?}");

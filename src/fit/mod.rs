@@ -42,7 +42,6 @@ pub mod solver;
 pub mod spread;
 pub mod summary;
 mod tail;
-mod time_law;
 mod trust_region;
 mod uncertainty;
 
@@ -64,3 +63,7 @@ pub use uncertainty::standard_errors;
 mod column_laws;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod likelihood_golden;
+#[cfg(test)]
+mod likelihood_laws;

@@ -9,8 +9,9 @@ mod median;
 use std::fmt;
 
 use super::curve::Curve;
+use super::errors::Law;
 use super::models::{LN_LIMIT, WithFactors};
-use super::time_law::{Law, Scatter};
+use super::spread::Scatter;
 pub use median::model_of;
 use median::{FitScale, ln_median_min};
 
@@ -303,7 +304,7 @@ impl Predictor {
                 Some(error) => moves[j] = slope.map_or(f64::NAN, |slope| slope * error),
                 None => {
                     unknown[j] |=
-                        slope.is_some_and(|slope| (slope * self.width(j)).abs() > LEAST_CHANGE)
+                        slope.is_some_and(|slope| (slope * self.width(j)).abs() > LEAST_CHANGE);
                 }
             }
         }

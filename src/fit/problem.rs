@@ -18,6 +18,7 @@ pub(super) struct TravelTimes<'a> {
 
 impl<'a> TravelTimes<'a> {
     /// Plain least squares within the model's own bounds.
+    #[cfg(test)]
     pub(super) fn new(model: &'a dyn Model, observations: &'a Observations) -> Self {
         Self::within(model, observations, model.bounds(observations))
     }

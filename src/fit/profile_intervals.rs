@@ -4,7 +4,7 @@
 //! The root of the cost against the parameter is nearly straight, so that some five fits find an
 //! end. An end that no value within the bounds reaches is open, and the row says why.
 
-use super::ascent::maximize;
+use super::ascent::{Limits, maximize};
 use super::describe::Found;
 use super::fitting::{Task, ssr};
 use super::least_squares::{LeastSquares, Triangle};
@@ -18,6 +18,9 @@ use super::solver::minimize;
 const MAX_FITS: usize = 40;
 /// An end is found where the root of the cost is so near, relative, to what is sought.
 const TOLERANCE: f64 = 1e-6;
+/// Way that is left at the end of a fit, in standard errors over the root of the number of records:
+/// its square, times that number, is what the cost may lack.
+const OFFSET: f64 = 1e-6;
 /// First step from a parameter without a standard error, on the scale of the fit.
 const FIRST_STEP: f64 = 0.1;
 /// Steps outward grow by this factor.
@@ -66,7 +69,8 @@ pub(super) fn of_likelihood(
         let mut bounds = likelihood.bounds.clone();
         bounds[j] = (at, at);
         let held = Likelihood { bounds, ..*likelihood };
-        let maximum = maximize(&held, start, limits(task), task.stopped);
+        let limits = Limits { tolerance: OFFSET, ..limits(task) };
+        let maximum = maximize(&held, start, limits, task.stopped);
         let excess = 2.0 * (maximum.at.cost - least);
         excess.is_finite().then_some((excess, maximum.parameters))
     };
@@ -82,11 +86,11 @@ fn replace(
     profile: &Profile<'_>,
 ) {
     let sought = found.noise.t_quantile();
-    for j in 0..found.parameters.len() {
+    for (j, &range) in bounds.iter().enumerate() {
         if report.estimates[j].identification == Identification::Fixed {
             continue;
         }
-        let search = Search { task, found, bounds: bounds[j], profile, parameter: j, sought };
+        let search = Search { task, found, bounds: range, profile, parameter: j, sought };
         let (low, high) = (search.end(-1.0), search.end(1.0));
         if (task.stopped)() {
             return;
@@ -152,7 +156,7 @@ impl Search<'_> {
         let from = self.found.parameters[self.parameter];
         let bound = if side < 0.0 { low } else { high };
         let room = (bound - from).abs();
-        if !(room > 0.0) {
+        if room == 0.0 {
             return End::AtBound(bound);
         }
         let deviation = self.found.noise.sigma * self.found.information.deviation(self.parameter);

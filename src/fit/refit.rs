@@ -1,5 +1,6 @@
 //! The records of a small group fitted again, with what all other groups tell as prior.
 
+use super::bounds::Ranges;
 use super::models::Model;
 use super::observations::Observations;
 use super::options::FitOptions;
@@ -24,7 +25,9 @@ pub fn refit(
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Refit, Termination> {
-    let problem = TravelTimes::new(model, observations);
+    let mut bounds = Ranges::of(model, observations, options).0.bounds;
+    bounds.truncate(model.parameters().len());
+    let problem = TravelTimes::within(model, observations, bounds);
     let starts = if observations.is_empty() { Vec::new() } else { model.starts(observations) };
     with_prior::refit(&problem, &starts, prior, sigma_log, options, stopped)
 }

@@ -56,7 +56,8 @@ impl Scatter {
             Self::Budge { b0, b1, b2 } => {
                 let x = (-ln_median).clamp(-LN_LIMIT, LN_LIMIT).exp();
                 let variance = ((b0 * x + b1) * x) * (b2 + 1.0) + b2;
-                variance.max(MIN_SCALE * MIN_SCALE).min(1e300).sqrt()
+                let least = MIN_SCALE * MIN_SCALE;
+                if variance > least { variance.min(1e300).sqrt() } else { MIN_SCALE }
             }
         }
     }

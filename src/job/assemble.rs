@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::domain::{
-    GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
-    SourceLevel, Verdict,
+    GroupDetail, GroupKey, GroupOutcome, GroupRow, Holdout, ParameterRow, ParameterSet,
+    ParameterStatus, Scores, SourceLevel, Verdict,
 };
+use crate::fit::holdout::HeldOut;
 use crate::fit::options::Loss;
 use crate::fit::{Estimate, FitReport, Identification};
 
 use super::fitting::FittedGroup;
 use super::plan::RunPlan;
+use super::pool::PooledEstimate;
 
 /// Rows of groups that nobody judges: a file in, parameters out.
 #[must_use]
@@ -167,14 +171,16 @@ fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
 
 fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
     let report = group.fit.as_ref().ok();
+    let pooled = group.pooled.as_ref();
+    let own_model = pooled.map(|p| p.model).or(report.map(|r| r.model)).unwrap_or(model);
     let metrics = report.and_then(|r| r.metrics);
     let finite = |x: f64| x.is_finite().then_some(x);
     GroupRow {
         key: group.key.clone(),
-        model: model.to_owned(),
+        model: own_model.to_owned(),
         loss: report.map_or(Loss::LeastSquares.as_str(), |r| r.loss).to_owned(),
-        outcome: GroupOutcome::Fitted,
-        source_level: SourceLevel::Group,
+        outcome: pooled.map_or(GroupOutcome::Fitted, |p| p.outcome),
+        source_level: pooled.map_or(SourceLevel::Group, |p| p.source_level),
         n_read: group.n_used + group.n_refused,
         n_refused: group.n_refused,
         n_used: group.n_used,
@@ -188,20 +194,54 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
         condition: report.and_then(|r| r.condition).and_then(finite),
         verdict: Verdict::None,
         message: message(group),
-        detail: report.map(detail).unwrap_or_default(),
+        detail: detail(group),
     }
 }
 
-fn detail(report: &FitReport) -> GroupDetail {
-    let n_rows = report.estimates.len();
+/// What the row has no column for. Likelihood and criteria are those of the group's own fit.
+fn detail(group: &FittedGroup) -> GroupDetail {
+    let report = group.fit.as_ref().ok();
+    let (square, n_rows) = match (&group.pooled, report) {
+        (Some(pooled), _) => (&pooled.correlations[..], pooled.estimates.len()),
+        (None, Some(report)) => (&report.correlations[..], report.estimates.len()),
+        (None, None) => (&[][..], 0),
+    };
+    let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
     GroupDetail {
-        correlations: GroupDetail::packed(&report.correlations, n_rows),
-        ..GroupDetail::default()
+        correlations: GroupDetail::packed(square, n_rows),
+        log_likelihood: finite(report.and_then(|r| r.log_likelihood)),
+        aic: finite(report.and_then(|r| r.aic)),
+        bic: finite(report.and_then(|r| r.bic)),
+        holdout: (group.held_out.as_ref().and_then(|told| told.as_ref().ok()))
+            .map(|told| holdout(told, group.held_out_from)),
+    }
+}
+
+fn holdout(told: &HeldOut, from: Option<Timestamp>) -> Holdout {
+    let scores = |scores: &crate::fit::holdout::Scores| Scores {
+        mae_s: scores.mae_s,
+        median_ape: scores.median_ape,
+        share_under_p90: scores.share_under_p90,
+        log_score: scores.log_score,
+    };
+    Holdout {
+        n_train: told.n_train as u64,
+        n: told.n as u64,
+        from,
+        new: scores(&told.new),
+        current: told.other.as_ref().map(scores),
     }
 }
 
 /// What the fit says, and what its records cannot tell.
 fn message(group: &FittedGroup) -> String {
+    let pooled = group.pooled.as_ref().map(|pooled| pooled.message.clone());
+    let choice = Some(group.choice.clone()).filter(|text| !text.is_empty());
+    let own = Some(own_message(group)).filter(|text| !text.is_empty());
+    choice.into_iter().chain(pooled).chain(own).collect::<Vec<_>>().join("; ")
+}
+
+fn own_message(group: &FittedGroup) -> String {
     let report = match &group.fit {
         Ok(report) => report,
         Err(why) => return why.clone(),
@@ -215,9 +255,22 @@ fn message(group: &FittedGroup) -> String {
 }
 
 fn parameter_rows(group: &FittedGroup) -> Vec<ParameterRow> {
+    if let Some(pooled) = &group.pooled {
+        let finite = pooled.estimates.iter().filter(|row| row.estimate.value.is_finite());
+        return finite.map(|row| pooled_row(&group.key, row)).collect();
+    }
     let estimates = group.fit.as_ref().map_or(&[][..], |r: &FitReport| &r.estimates);
     let finite = estimates.iter().filter(|e| e.value.is_finite());
     finite.map(|estimate| parameter_row(&group.key, estimate)).collect()
+}
+
+fn pooled_row(key: &GroupKey, pooled: &PooledEstimate) -> ParameterRow {
+    ParameterRow {
+        raw_estimate: pooled.raw,
+        pool_weight: Some(pooled.weight),
+        status: pooled.status,
+        ..parameter_row(key, &pooled.estimate)
+    }
 }
 
 fn parameter_row(key: &GroupKey, estimate: &Estimate) -> ParameterRow {

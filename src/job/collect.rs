@@ -34,6 +34,8 @@ pub struct GroupRecords {
     pub times: Vec<u32>,
     /// Rows refused that named this group.
     pub n_refused: u64,
+    /// The region's parent; where records disagree, the first by name.
+    pub parent: Option<String>,
 }
 
 /// Makes room for one record more, of which `n_each` entries belong to `entries`.
@@ -152,6 +154,11 @@ impl<'a> Collector<'a> {
         let cell = self.cells.as_mut().map(|cells| cells.cell_of(row));
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
         let group = self.group_of(row, region);
+        if let Some(parent) = row.parent_region.map(str::trim).filter(|parent| !parent.is_empty())
+            && group.parent.as_deref().is_none_or(|known| parent < known)
+        {
+            group.parent = Some(parent.to_owned());
+        }
         grow(&mut group.samples, 1);
         group.samples.push(sample);
         if let Some(cell) = cell {
@@ -250,6 +257,28 @@ impl Collected {
     #[must_use]
     pub fn n_used(&self) -> u64 {
         self.groups.iter().map(|g| g.samples.len() as u64).sum()
+    }
+
+    /// The parent of every region that has one; where its groups disagree, the first by name.
+    #[must_use]
+    pub fn parents(&self) -> BTreeMap<String, String> {
+        let mut parents: BTreeMap<String, String> = BTreeMap::new();
+        for group in &self.groups {
+            let Some(parent) = &group.parent else { continue };
+            let known = parents.entry(group.key.region.clone()).or_insert_with(|| parent.clone());
+            if parent < known {
+                known.clone_from(parent);
+            }
+        }
+        parents
+    }
+
+    /// Adds a group without records for a region, unless it has one.
+    pub fn add_region(&mut self, region: &str) {
+        let key = GroupKey::region(region);
+        if let Err(at) = self.groups.binary_search_by(|group| group.key.cmp(&key)) {
+            self.groups.insert(at, GroupRecords { key, ..GroupRecords::default() });
+        }
     }
 
     /// Refusals per reason.

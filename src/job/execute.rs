@@ -126,8 +126,9 @@ impl Run<'_> {
         let Self { plan, world, observer, cancel, .. } = *self;
         let clock = &*world.clock;
         let begun = clock.now();
-        let fitted = fit_source(plan, &world.source, clock, observer, cancel).await?;
         let current = self.ledger.current(&plan.request.scope).await?;
+        let fitted =
+            fit_source(plan, &world.source, current.as_ref(), clock, observer, cancel).await?;
         if cancel.is_cancelled() {
             return Err(JobError::Cancelled);
         }

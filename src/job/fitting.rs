@@ -1,33 +1,30 @@
-//! From a source to fitted groups: reading, collecting, and one fit per group on all cores.
+//! From a source to fitted groups: reading, one fit per group on all cores, the choice of a model,
+//! and pooling.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use crate::domain::{GroupKey, RecordBatch, RefusalReason, RefusalRow};
-use crate::fit::summary::{DistanceBin, distance_bins};
-use crate::fit::{Curve, FitOptions, FitReport, Model, Observations, fit};
+use crate::domain::{GroupKey, ParameterSet, RefusalReason, RefusalRow};
+use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
+use crate::fit::summary::DistanceBin;
+use crate::fit::{Curve, FitReport, Model, Observations};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 
+use super::choose::choose;
 use super::collect::{Collected, GroupRecords};
+use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
+use super::group_fit::{GroupFits, Task, fit_group};
 use super::plan::RunPlan;
-
-/// Batches in flight between source and collector: enough to overlap both, a few MB at the most.
-const MAX_BATCHES_IN_FLIGHT: usize = 4;
-
-/// Waits before a broken read is begun again: a failover takes some seconds, a restart half a minute.
-const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
-
-/// Points of a group's plot: more would not be told apart.
-const N_PLOT_BINS: usize = 20;
+use super::pool::{Member, PooledGroup, pool_groups};
+use super::reading::read;
 
 /// One group after its fit.
 #[derive(Debug, Clone)]
@@ -46,6 +43,14 @@ pub struct FittedGroup {
     pub bins: Vec<DistanceBin>,
     /// The fit, or why there is none although there were records.
     pub fit: Result<FitReport, String>,
+    /// What is published in its place, where the group leans on others.
+    pub pooled: Option<PooledGroup>,
+    /// Scores on its latest records, or why there are none; nothing where none are held out.
+    pub held_out: Option<Result<HeldOut, NotHeldOut>>,
+    /// Moment from which on they are held out.
+    pub held_out_from: Option<Timestamp>,
+    /// Why this model; empty where it is the one asked for.
+    pub choice: String,
 }
 
 /// What a source gave, fitted.
@@ -67,7 +72,7 @@ pub struct FittedSource {
     pub fit_time: Duration,
 }
 
-/// Reads what the plan asks for and fits every group.
+/// Reads what the plan asks for and fits every group; `current` is scored on the same records.
 ///
 /// # Errors
 /// [`JobError::Source`] where reading fails, [`JobError::Cancelled`] after the stop signal. A group
@@ -75,19 +80,28 @@ pub struct FittedSource {
 pub async fn fit_source(
     plan: &RunPlan,
     source: &Arc<dyn RecordSource>,
+    current: Option<&ParameterSet>,
     clock: &dyn Clock,
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let collected = read(plan, source, clock, observer, cancel).await?;
+    let mut collected = read(plan, source, clock, observer, cancel).await?;
     let read_done = clock.now();
+    plan.add_silent_regions(&mut collected);
     let n_used = collected.n_used();
     let refused = collected.refused_by_reason();
-    let model = plan.model.build(&collected);
+    let models = plan.candidates(&collected);
+    let parents = collected.parents();
     let Collected { groups, refusals, n_read, .. } = collected;
-    let groups = match model {
-        Some(model) => fit_groups(groups, &model, plan, observer, cancel).await?,
+    let cut = cut_of(plan, &groups);
+    let groups = match models {
+        Some(models) => {
+            let task = Arc::new(Task::new(plan, models, cut, CurrentParameters::of(current)));
+            let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
+            let fits = chosen(plan, &task.models, fits);
+            pooled(plan, &task.models, fits, parents, cancel).await?
+        }
         None if groups.is_empty() => Vec::new(),
         None => return Err(without_lengths(source.describe())),
     };
@@ -107,11 +121,25 @@ fn without_lengths(source_name: String) -> JobError {
     JobError::Source { source_name, cause: PortError::new(FailureKind::Missing, what) }
 }
 
+/// Where the latest records begin, the same for all groups.
+fn cut_of(plan: &RunPlan, groups: &[GroupRecords]) -> Option<u32> {
+    let times: Vec<&[u32]> = groups.iter().map(|group| group.times.as_slice()).collect();
+    (plan.holdout.share > 0.0).then(|| cut_time(&times, plan.holdout.share)).flatten()
+}
+
 impl FittedGroup {
-    /// The fitted curve, for which a bare distance is a way of the group's own mix of roads.
+    /// The curve to be published, for which a bare distance is a way of the group's own mix of
+    /// roads.
     #[must_use]
     pub fn curve(&self) -> Option<Curve> {
-        self.fit.as_ref().ok()?.curve().map(|curve| self.at_own_mix(curve))
+        let curve = match &self.pooled {
+            Some(pooled) => {
+                let rows = pooled.estimates.iter().map(|e| (&*e.estimate.name, e.estimate.value));
+                Curve::from_rows(pooled.model, rows)
+            }
+            None => self.fit.as_ref().ok()?.curve(),
+        };
+        curve.map(|curve| self.at_own_mix(curve))
     }
 
     /// A curve as it is for the group's own mix of roads.
@@ -126,102 +154,25 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
-/// Reads it all, from the start again after a failure that may pass: what a broken read delivered
-/// is thrown away, so that no record counts twice.
-async fn read(
-    plan: &RunPlan,
-    source: &Arc<dyn RecordSource>,
-    clock: &dyn Clock,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Collected, JobError> {
-    let mut waits = READ_AGAIN_AFTER.iter();
-    loop {
-        let failure = match read_once(plan, source, observer, cancel).await {
-            Err(JobError::Source { source_name, cause }) if cause.kind.is_transient() => {
-                (source_name, cause)
-            }
-            outcome => return outcome,
-        };
-        let (source_name, cause) = failure;
-        let Some(&wait) = waits.next() else {
-            return Err(JobError::Source { source_name, cause });
-        };
-        warn!(wait_s = wait.as_secs(), "reading again from the start: {cause}");
-        tokio::select! {
-            () = cancel.cancelled() => return Err(JobError::Cancelled),
-            () = clock.sleep(wait) => {}
-        }
-    }
-}
-
-async fn read_once(
-    plan: &RunPlan,
-    source: &Arc<dyn RecordSource>,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Collected, JobError> {
-    let failed = |cause: PortError| match cause.kind {
-        FailureKind::Cancelled if cancel.is_cancelled() => JobError::Cancelled,
-        _ => JobError::Source { source_name: source.describe(), cause },
-    };
-    let query = plan.query();
-    let n_expected = tokio::select! {
-        () = cancel.cancelled() => return Err(JobError::Cancelled),
-        hint = source.n_rows_hint(&query) => hint.map_err(failed)?,
-    };
-    // A child, so that a collector that stops early stops the reader too.
-    let stop_reader = cancel.child_token();
-    let _stop_on_return = stop_reader.clone().drop_guard();
-    let (sender, mut batches) = mpsc::channel(MAX_BATCHES_IN_FLIGHT);
-    let mut reader = JoinSet::new();
-    let (reading, reading_query) = (Arc::clone(source), query.clone());
-    reader.spawn(async move { reading.read(&reading_query, sender, &stop_reader).await });
-
-    let mut collector = plan.collector();
-    while let Some(batch) = next_batch(&mut batches, cancel).await? {
-        collector.take(&batch).map_err(failed)?;
-        observer.notice(RunEvent::RowsRead { n_read: collector.n_read(), n_expected });
-    }
-    match reader.join_next().await {
-        Some(Ok(outcome)) => outcome.map_err(failed)?,
-        Some(Err(died)) => return Err(failed(PortError::new(FailureKind::Internal, died))),
-        None => {}
-    }
-    Ok(collector.finish())
-}
-
-async fn next_batch(
-    batches: &mut mpsc::Receiver<RecordBatch>,
-    cancel: &CancellationToken,
-) -> Result<Option<RecordBatch>, JobError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(JobError::Cancelled),
-        batch = batches.recv() => Ok(batch),
-    }
-}
-
 /// One fit per group, at most `plan.workers` at once, the largest first so that no core is left
 /// with a long one at the end.
 async fn fit_groups(
     groups: Vec<GroupRecords>,
-    model: &Arc<dyn Model>,
+    task: &Arc<Task>,
     plan: &RunPlan,
     observer: &dyn Observer,
     cancel: &CancellationToken,
-) -> Result<Vec<FittedGroup>, JobError> {
+) -> Result<Vec<GroupFits>, JobError> {
     let n_total = groups.len();
     let mut waiting = groups;
     waiting.sort_by_key(|group| group.samples.len());
-    let mut fits: JoinSet<FittedGroup> = JoinSet::new();
+    let mut fits: JoinSet<GroupFits> = JoinSet::new();
     let mut fitted = Vec::with_capacity(n_total);
     loop {
         while fits.len() < plan.workers.get() && !cancel.is_cancelled() {
             let Some(group) = waiting.pop() else { break };
-            let (model, options) = (Arc::clone(model), plan.fit_options.clone());
-            let cancel = cancel.clone();
-            fits.spawn_blocking(move || fit_group(group, &*model, &options, &cancel));
+            let (task, cancel) = (Arc::clone(task), cancel.clone());
+            fits.spawn_blocking(move || fit_group(group, &task, &|| cancel.is_cancelled()));
         }
         match fits.join_next().await {
             Some(Ok(group)) => {
@@ -241,26 +192,102 @@ async fn fit_groups(
     Ok(fitted)
 }
 
-fn fit_group(
-    group: GroupRecords,
-    model: &dyn Model,
-    options: &FitOptions,
-    cancel: &CancellationToken,
-) -> FittedGroup {
-    let GroupRecords { key, samples, columns, n_refused, .. } = group;
-    let n_used = samples.len() as u64;
-    let longest_km = samples.iter().map(|s| s.distance_km).fold(0.0, f64::max);
-    let work = std::panic::AssertUnwindSafe(|| {
-        let observations = Observations::with_columns(samples, columns);
-        let report = fit(model, &observations, options, &|| cancel.is_cancelled());
-        (distance_bins(&observations, N_PLOT_BINS), observations.class_shares(), report)
-    });
-    let (bins, class_shares, fit) = match std::panic::catch_unwind(work) {
-        Ok((bins, class_shares, report)) => (bins, class_shares, Ok(report)),
-        Err(_) => {
-            let why = "the fit panicked: a mistake in speedfit".to_owned();
-            (Vec::new(), Vec::new(), Err(why))
+/// A group with the fit that serves, and the records with which it is fitted again.
+struct Chosen {
+    group: FittedGroup,
+    /// Which of the candidates the fit is of.
+    candidate: usize,
+    observations: Option<Observations>,
+}
+
+/// Leaves each group the fit of one model.
+fn chosen(plan: &RunPlan, models: &[Arc<dyn Model>], fits: Vec<GroupFits>) -> Vec<Chosen> {
+    let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
+    let (wanted, reason) = match &plan.auto {
+        Some(auto) => {
+            let scores: Vec<_> = fits.iter().map(|of| of.scores(auto.criterion)).collect();
+            let choice = choose(auto.criterion, auto.per, &names, &scores);
+            (choice.chosen, choice.reason)
         }
+        None => (vec![models.len().saturating_sub(1); fits.len()], String::new()),
     };
-    FittedGroup { key, n_used, n_refused, longest_km, class_shares, bins, fit }
+    if !reason.is_empty() {
+        info!("{reason}");
+    }
+    let simplifies = plan.simplifies();
+    let of = |(of, wanted): (GroupFits, usize)| {
+        let candidate = if simplifies { of.told(wanted) } else { wanted };
+        let why = match (candidate == wanted, &plan.auto) {
+            (false, _) => format!(
+                "`{}` serves, since the records do not tell every parameter of `{}`",
+                names[candidate], names[wanted]
+            ),
+            (true, Some(_)) if reason.is_empty() => format!("`{}` was chosen", names[wanted]),
+            _ => reason.clone(),
+        };
+        let observations = of.observations.clone();
+        Chosen { group: of.into_group(candidate, why), candidate, observations }
+    };
+    fits.into_iter().zip(wanted).map(of).collect()
+}
+
+/// Draws groups toward others where the plan says so. Those of another model than most have nothing
+/// in common to be drawn to.
+async fn pooled(
+    plan: &RunPlan,
+    models: &[Arc<dyn Model>],
+    mut groups: Vec<Chosen>,
+    parents: BTreeMap<String, String>,
+    cancel: &CancellationToken,
+) -> Result<Vec<FittedGroup>, JobError> {
+    let common = common_candidate(models.len(), &groups);
+    let takes = |of: &Chosen| plan.pool.takes(of.group.n_used, of.group.fit.as_ref().ok());
+    for of in &mut groups {
+        let is_small = of.group.n_used < plan.pool.min_records;
+        if !takes(of) || (of.candidate != common && !is_small) {
+            of.observations = None;
+        }
+    }
+    let Some(model) = models.get(common).cloned() else {
+        return Ok(groups.into_iter().map(|of| of.group).collect());
+    };
+    let (options, stop) = (plan.fit_options.clone(), cancel.clone());
+    let work = move || {
+        let of_common = |of: &Chosen| of.candidate == common;
+        let members: Vec<Member<'_>> = groups
+            .iter()
+            .map(|of| Member {
+                key: &of.group.key,
+                n_used: of.group.n_used,
+                report: of.group.fit.as_ref().ok().filter(|_| of_common(of)),
+                observations: of.observations.as_ref(),
+            })
+            .collect();
+        let stopped = || stop.is_cancelled();
+        let pooling = std::panic::AssertUnwindSafe(|| {
+            pool_groups(&model, &members, &parents, &options, &stopped)
+        });
+        let outcome = std::panic::catch_unwind(pooling)
+            .unwrap_or_else(|_| Err("pooling panicked: a mistake in speedfit".to_owned()));
+        drop(members);
+        let all = outcome.unwrap_or_else(|why| {
+            warn!("groups with few records lean on no others: {why}");
+            groups.iter().map(|_| None).collect()
+        });
+        let with = |(of, pooled): (Chosen, Option<PooledGroup>)| FittedGroup { pooled, ..of.group };
+        groups.into_iter().zip(all).map(with).collect()
+    };
+    // Like a fit, it may take seconds.
+    let groups = tokio::task::spawn_blocking(work).await;
+    match groups {
+        Ok(groups) if !cancel.is_cancelled() => Ok(groups),
+        // A panic is caught above: what is left is a runtime that shuts down.
+        Ok(_) | Err(_) => Err(JobError::Cancelled),
+    }
+}
+
+/// The candidate that serves most groups; the first of equals.
+fn common_candidate(n_models: usize, groups: &[Chosen]) -> usize {
+    let count = |j: usize| groups.iter().filter(|of| of.candidate == j).count();
+    (0..n_models).rev().max_by_key(|&j| count(j)).unwrap_or(0)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{GroupKey, ParameterRow, ParameterSet};
 use crate::fit::models::RoadClass;
-use crate::fit::{Curve, FitReport, Identification, Termination};
+use crate::fit::{Curve, Estimate, FitReport, Identification, Termination};
 
 use super::fitting::FittedGroup;
 
@@ -29,24 +29,34 @@ impl JudgeRules {
     /// Says why the group's estimates must not be published, or nothing.
     #[must_use]
     pub fn objection(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
+        // What was learned from records is better than what others tell.
+        let has_current = || current.get(&group.key).is_some();
+        if group.n_used == 0 && (group.pooled.is_none() || has_current()) {
+            return Some(format!("all {} rows were refused", group.n_refused));
+        }
+        if let Some(pooled) = &group.pooled {
+            return self
+                .implausible_speed(pooled.estimates.iter().map(|row| &row.estimate))
+                .or_else(|| self.jump(group, current));
+        }
         let report = match &group.fit {
             Ok(report) => report,
             Err(why) => return Some(why.clone()),
         };
-        if group.n_used == 0 {
-            return Some(format!("all {} rows were refused", group.n_refused));
-        }
         if group.n_used < self.min_records {
             return Some(format!("{} records, {} needed", group.n_used, self.min_records));
         }
         no_fit(report)
-            .or_else(|| self.implausible_speed(report))
-            .or_else(|| self.jump(group, report, current))
+            .or_else(|| self.implausible_speed(report.estimates.iter()))
+            .or_else(|| self.jump(group, current))
     }
 
-    fn implausible_speed(&self, report: &FitReport) -> Option<String> {
+    fn implausible_speed<'a>(
+        &self,
+        mut estimates: impl Iterator<Item = &'a Estimate>,
+    ) -> Option<String> {
         let (min, max) = (self.min_cruise_speed_kmh, self.max_cruise_speed_kmh);
-        report.estimates.iter().find_map(|e| {
+        estimates.find_map(|e| {
             let what = match RoadClass::class_of(&e.name) {
                 Some(class) => format!("speed on roads of class `{class}`"),
                 None if e.name == "cruise_speed_kmh" => "cruise speed".to_owned(),
@@ -59,18 +69,13 @@ impl JudgeRules {
         })
     }
 
-    fn jump(
-        &self,
-        group: &FittedGroup,
-        report: &FitReport,
-        current: &PublishedCurves<'_>,
-    ) -> Option<String> {
-        let (before, after) = (current.get(&group.key)?, report.curve()?);
+    fn jump(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
+        let (before, after) = (current.get(&group.key)?, group.curve()?);
         // Of ways as the group's records have them, where both tell the same roads apart.
-        let (before, after) = if before.classes() == after.classes() {
-            (group.at_own_mix(before.clone()), group.at_own_mix(after))
+        let before = if before.classes() == after.classes() {
+            group.at_own_mix(before.clone())
         } else {
-            (before.clone(), after)
+            before.clone()
         };
         self.reference_distances_km.iter().find_map(|&reference_km| {
             let distance_km = reference_km.min(group.longest_km);
@@ -137,7 +142,6 @@ impl<'a> PublishedCurves<'a> {
 mod tests {
     use super::*;
     use crate::domain::{ParameterRow, ParameterStatus};
-    use crate::fit::Estimate;
     use crate::job::assemble;
 
     fn rules() -> JudgeRules {
@@ -193,6 +197,10 @@ mod tests {
             class_shares: Vec::new(),
             bins: Vec::new(),
             fit: Ok(report),
+            pooled: None,
+            held_out: None,
+            held_out_from: None,
+            choice: String::new(),
         }
     }
 

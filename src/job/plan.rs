@@ -8,9 +8,11 @@ use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
 use crate::ports::{Lengths, ReadQuery};
 
+use super::choose::{ChoicePer, Criterion};
 use super::collect::{Collected, Collector};
 use super::covariates::FactorPlan;
 use super::judge::JudgeRules;
+use super::pool::{PoolMode, PoolPlan};
 
 /// What to do with a second record of the same incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,28 @@ impl ModelRecipe {
     }
 }
 
+/// How a model is chosen among candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AutoPlan {
+    /// What decides.
+    pub criterion: Criterion,
+    /// For whom one choice is made.
+    pub per: ChoicePer,
+    /// Whether a simpler candidate than the chosen one serves a group whose records do not tell
+    /// every parameter.
+    pub simplifies: bool,
+}
+
+/// How fits are scored on records later than theirs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HoldoutPlan {
+    /// Share of the records, the latest, that is kept out; 0 keeps none, and the times of records
+    /// are not held then.
+    pub share: f64,
+    /// Fewest records of a group on either side.
+    pub min_records: usize,
+}
+
 /// Everything that decides the outcome of a run, apart from the records.
 #[derive(Clone)]
 pub struct RunPlan {
@@ -83,13 +107,19 @@ pub struct RunPlan {
     pub splits: Splits,
     /// What to do with repeats.
     pub repeated_ids: RepeatedIds,
-    /// What is fitted.
+    /// What is fitted; where a model is to be chosen, the last of the candidates.
     pub model: ModelRecipe,
+    /// Simpler models than that, simplest first: candidates where one is to be chosen, or where the
+    /// records do not tell every parameter.
+    pub simpler: Vec<ModelRecipe>,
+    /// How one of the candidates is chosen; `model` is it where nothing is said.
+    pub auto: Option<AutoPlan>,
     /// What multiplies it.
     pub factors: FactorPlan,
-    /// Share of the records, the latest, that is kept out of the fit to score it; 0 keeps none, and
-    /// the times of records are not held then.
-    pub holdout_share: f64,
+    /// How fits are scored on records later than theirs.
+    pub holdout: HoldoutPlan,
+    /// Which groups lean on others.
+    pub pool: PoolPlan,
     /// How hard.
     pub fit_options: FitOptions,
     /// Fits at once.
@@ -115,6 +145,32 @@ impl RunPlan {
     #[must_use]
     pub fn collector(&self) -> Collector<'_> {
         let collector = Collector::new(&self.limits, &self.splits, self.repeated_ids);
-        collector.keeping(&self.factors, self.holdout_share > 0.0)
+        collector.keeping(&self.factors, self.holdout.share > 0.0)
+    }
+
+    /// The candidates for these records, simplest first; `None` where they carry no lengths and one
+    /// of them needs them.
+    #[must_use]
+    pub fn candidates(&self, collected: &Collected) -> Option<Vec<Arc<dyn Model>>> {
+        self.simpler.iter().chain([&self.model]).map(|recipe| recipe.build(collected)).collect()
+    }
+
+    /// Whether a simpler model serves where the records do not tell every parameter.
+    #[must_use]
+    pub fn simplifies(&self) -> bool {
+        self.auto.as_ref().map_or(!self.simpler.is_empty(), |auto| auto.simplifies)
+    }
+
+    /// Adds the known regions of which no row came, so that they are served too. A selection of
+    /// regions asks for those only, and split groups cannot be known before their records.
+    pub fn add_silent_regions(&self, collected: &mut Collected) {
+        let is_split = self.splits.bands.is_some() || self.splits.by_priority;
+        if is_split || self.pool.mode == PoolMode::Off {
+            return;
+        }
+        let known = self.limits.known_regions.iter().flatten();
+        for region in known.filter(|region| self.selection.contains(region)) {
+            collected.add_region(region);
+        }
     }
 }

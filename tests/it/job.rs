@@ -16,9 +16,10 @@ use speedfit::domain::{
 };
 use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
+use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
-    FactorPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport, Silent, World,
-    execute,
+    FactorPlan, HoldoutPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport,
+    Silent, World, execute,
 };
 use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,10 @@ pub(crate) fn plan() -> RunPlan {
         repeated_ids: RepeatedIds::Keep,
         model: ModelRecipe::by_name("kwh").unwrap(),
         factors: FactorPlan::default(),
-        holdout_share: 0.0,
+        holdout: HoldoutPlan { share: 0.2, min_records: 20 },
+        pool: PoolPlan { mode: PoolMode::Off, min_records: 40, open_too: false },
+        simpler: Vec::new(),
+        auto: None,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(2).unwrap(),
         judge: JudgeRules {

@@ -13,6 +13,7 @@ mod layers;
 mod memory;
 mod nist;
 mod pipeline;
+mod predict;
 mod process;
 mod road_and_factors;
 mod sqlserver_faults;

@@ -140,6 +140,40 @@ pub enum FileError {
         /// What would serve.
         wanted: &'static str,
     },
+    /// It is no JSON.
+    #[error("`{}` cannot be read as JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: serde_json::Error,
+    },
+    /// It is JSON, but holds no rows of parameters.
+    #[error("`{}` holds no table of parameters or groups", path.display())]
+    NoTable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is longer than any table of parameters.
+    #[error("`{}` is longer than {max_bytes} bytes", path.display())]
+    TableTooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// A value in a row of parameters or groups that cannot be read.
+    #[error("`{}`, row {row}: `{column}` {what}", path.display())]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the header.
+        row: u64,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// What is there under that name is a folder or a device.
     #[error("cannot write `{}`: it is there and is no ordinary file", path.display())]
     NotAFile {
@@ -178,6 +212,10 @@ impl FileError {
             | Self::Parquet { .. }
             | Self::ParquetBreakdown { .. }
             | Self::ColumnType { .. }
+            | Self::Json { .. }
+            | Self::NoTable { .. }
+            | Self::TableTooLong { .. }
+            | Self::Cell { .. }
             | Self::NotAFile { .. } => FailureKind::Malformed,
         }
     }
@@ -222,6 +260,11 @@ impl FileError {
                 "look for a quotation mark that is opened there and not closed"
             }
             Self::NotAFile { .. } => "name an ordinary file",
+            Self::Json { .. } => "check that whatever writes the file has finished",
+            Self::NoTable { .. } | Self::TableTooLong { .. } => {
+                "name a file that `speedfit fit` or `speedfit export` has written"
+            }
+            Self::Cell { .. } => "correct the row, or export the file again",
             _ => return None,
         };
         Some(fixed.to_owned())

@@ -232,7 +232,7 @@ fn type_name(found: &DataType) -> String {
 }
 
 /// Runs the decoder, which panics on some damaged files instead of returning an error.
-fn guarded<T>(
+pub(super) fn guarded<T>(
     path: &Path,
     decode: impl FnOnce() -> Result<T, ParquetError>,
 ) -> Result<T, FileError> {

@@ -1,3 +1,5 @@
+//! Scores against closed forms and drawn records, and the cut in time.
+
 use super::super::models;
 use super::super::observations::Sample;
 use super::super::options::Errors;

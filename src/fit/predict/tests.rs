@@ -1,3 +1,5 @@
+//! Figures and intervals against closed forms and draws.
+
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;

@@ -41,7 +41,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
             ] {
                 assert_eq!(error.kind, kind, "{change}: {error}");
             }
-            assert_eq!(server.server.journal().count("migrate"), 3);
+            assert_eq!(server.server.journal().count("migrate"), 4);
         }
     };
     let newer = "INSERT INTO \"speedfit.schema_migration\" VALUES (99, 'x', 'y', 0)";

@@ -19,8 +19,8 @@ use crate::adapters::sqlserver::error::UnitError;
 use crate::adapters::sqlserver::examine::{failed, look, only_row, reach};
 use crate::ports::{Examine, Finding, Grade, Lengths};
 
-/// Records of which the regions are counted at the most: a server looks through so many in about a
-/// second, whatever the size of the table.
+/// Records of which the regions are counted at the most, so that the size of the table does not
+/// matter; chosen, not measured. Which ones they are is up to the server.
 const MAX_COUNTED: u64 = 1_000_000;
 
 #[async_trait]

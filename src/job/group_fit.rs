@@ -1,0 +1,167 @@
+//! One group: every candidate model fitted to its records and scored on the latest of them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::GroupKey;
+use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
+use crate::fit::summary::{DistanceBin, distance_bins};
+use crate::fit::{FitOptions, FitReport, Identification, Model, Observations, fit};
+
+use super::choose::Criterion;
+use super::collect::GroupRecords;
+use super::current::CurrentParameters;
+use super::fitting::FittedGroup;
+use super::plan::RunPlan;
+use super::pool::PoolPlan;
+
+/// Points of a group's plot: more would not be told apart.
+const N_PLOT_BINS: usize = 20;
+
+/// What is done to every group.
+pub(super) struct Task {
+    /// The candidates, simplest first; the last is the one asked for unless one is to be chosen.
+    pub(super) models: Vec<Arc<dyn Model>>,
+    options: FitOptions,
+    /// Where the latest records begin, and the fewest on either side.
+    cut: Option<(u32, usize)>,
+    current: CurrentParameters,
+    pool: PoolPlan,
+}
+
+impl Task {
+    pub(super) fn new(
+        plan: &RunPlan,
+        models: Vec<Arc<dyn Model>>,
+        cut: Option<u32>,
+        current: CurrentParameters,
+    ) -> Self {
+        let cut = cut.map(|cut| (cut, plan.holdout.min_records));
+        Self { models, options: plan.fit_options.clone(), cut, current, pool: plan.pool }
+    }
+}
+
+/// One candidate's fit.
+struct ModelFit {
+    report: Result<FitReport, String>,
+    held_out: Option<Result<HeldOut, NotHeldOut>>,
+}
+
+/// A group with the fits of all candidates.
+pub(super) struct GroupFits {
+    pub(super) key: GroupKey,
+    pub(super) n_used: u64,
+    n_refused: u64,
+    longest_km: f64,
+    class_shares: Vec<f64>,
+    bins: Vec<DistanceBin>,
+    held_out_from: Option<Timestamp>,
+    fits: Vec<ModelFit>,
+    /// The records, where they may be fitted again with a prior.
+    pub(super) observations: Option<Observations>,
+}
+
+/// Fits one group; a panic of a fit is that group's failure.
+pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> GroupFits {
+    let (key, n_refused, n_used) = (group.key.clone(), group.n_refused, group.samples.len() as u64);
+    let longest_km = group.samples.iter().map(|s| s.distance_km).fold(0.0, f64::max);
+    let work = std::panic::AssertUnwindSafe(|| {
+        // The parts first: they copy, and what is left is then moved.
+        let parts = task
+            .cut
+            .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
+        let observations = Observations::with_columns(group.samples, group.columns);
+        let fits: Vec<ModelFit> = (task.models.iter())
+            .map(|model| fit_model(&**model, &key, &observations, parts.as_ref(), task, stopped))
+            .collect();
+        (fits, observations)
+    });
+    let (fits, observations) = match std::panic::catch_unwind(work) {
+        Ok(done) => done,
+        Err(_) => (failed(&task.models), Observations::new(Vec::new())),
+    };
+    let is_refitted = fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()));
+    GroupFits {
+        key,
+        n_used,
+        n_refused,
+        longest_km,
+        class_shares: observations.class_shares(),
+        bins: distance_bins(&observations, N_PLOT_BINS),
+        held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
+        fits,
+        observations: is_refitted.then_some(observations),
+    }
+}
+
+fn failed(models: &[Arc<dyn Model>]) -> Vec<ModelFit> {
+    let why = "the fit panicked: a mistake in speedfit";
+    models.iter().map(|_| ModelFit { report: Err(why.to_owned()), held_out: None }).collect()
+}
+
+fn fit_model(
+    model: &dyn Model,
+    key: &GroupKey,
+    observations: &Observations,
+    parts: Option<&(Observations, Observations)>,
+    task: &Task,
+    stopped: &dyn Fn() -> bool,
+) -> ModelFit {
+    let report = fit(model, observations, &task.options, stopped);
+    let held_out = parts.zip(task.cut).map(|(parts, (_, min_records))| {
+        let trial = Trial { model, options: &task.options, min_records };
+        task.current
+            .with_forecast(key, model, |current| holdout::hold_out(&trial, parts, current, stopped))
+    });
+    ModelFit { report: Ok(report), held_out }
+}
+
+impl GroupFits {
+    /// Each candidate's score: the lower, the better.
+    pub(super) fn scores(&self, criterion: Criterion) -> Vec<Option<f64>> {
+        let score = |of: &ModelFit| {
+            let report = of.report.as_ref().ok()?;
+            match criterion {
+                Criterion::Bic => report.bic,
+                Criterion::Aic => report.aic,
+                Criterion::Holdout => {
+                    let held_out = of.held_out.as_ref()?.as_ref().ok()?;
+                    Some(-held_out.new.log_score * held_out.n as f64)
+                }
+            }
+        };
+        self.fits.iter().map(score).collect()
+    }
+
+    /// The candidate itself, or the next simpler one all of whose parameters the records tell; the
+    /// candidate where there is none.
+    pub(super) fn told(&self, candidate: usize) -> usize {
+        let is_told = |j: usize| {
+            self.fits.get(j).and_then(|of| of.report.as_ref().ok()).is_some_and(|report| {
+                let mut rows = report.estimates.iter();
+                !report.estimates.is_empty()
+                    && rows.all(|row| row.identification != Identification::NotIdentified)
+            })
+        };
+        (0..=candidate).rev().find(|&j| is_told(j)).unwrap_or(candidate)
+    }
+
+    /// The group with the fit of one candidate.
+    pub(super) fn into_group(mut self, candidate: usize, choice: String) -> FittedGroup {
+        let fit = self.fits.swap_remove(candidate);
+        FittedGroup {
+            key: self.key,
+            n_used: self.n_used,
+            n_refused: self.n_refused,
+            longest_km: self.longest_km,
+            class_shares: self.class_shares,
+            bins: self.bins,
+            fit: fit.report,
+            pooled: None,
+            held_out: fit.held_out,
+            held_out_from: self.held_out_from,
+            choice,
+        }
+    }
+}
