@@ -33,8 +33,9 @@ fn with_columns(region: &Observations) -> Observations {
 
 /// Bands and priority: three factors in six cells.
 fn with_factors(model: Arc<dyn Model>) -> Option<WithFactors> {
-    let cell = |i: usize| (0..3).map(|j| f64::from(u8::from(i % 3 == j + 1 || (j == 2 && i > 2))));
-    let cells: Vec<Vec<f64>> = (0..6).map(|i| cell(i).collect()).collect();
+    let x = |i: usize, j: usize| i % 3 == j + 1 || (j == 2 && i > 2);
+    let cells: Vec<Vec<f64>> =
+        (0..6).map(|i| (0..3).map(|j| f64::from(u8::from(x(i, j)))).collect()).collect();
     WithFactors::new(model, &["band_night", "band_peak", "priority_2"], &cells)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::BootstrapError;
 use crate::config::{self, Factor, Loaded, Settings};
-use crate::domain::{RunRequest, Selection, Trigger};
+use crate::domain::{Limits, RunRequest, Selection, Trigger};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
@@ -40,6 +40,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
     let (simpler, model) = models(settings)?;
     let fit_options = fit_options(&settings.fit);
     check_options(&fit_options, simpler.iter().chain([&model]))?;
+    let needs_lengths = simpler.iter().any(ModelRecipe::needs_lengths) || model.needs_lengths();
     Ok(RunPlan {
         request: RunRequest {
             scope: settings.scope.clone(),
@@ -53,7 +54,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             requested_at: now,
         },
         selection: ask.selection,
-        limits: settings.limits(window),
+        limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),
         repeated_ids: match settings.accept.repeated_ids {
             config::RepeatedIds::Keep => RepeatedIds::Keep,

@@ -3,6 +3,7 @@
 //! On a terminal every group is one line, however narrow: columns that matter less are left out, long
 //! names are cut, and what a group has to say stands below it. In a pipe nothing is cut.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::numbers::{count, figure, percent};
@@ -63,9 +64,9 @@ pub(super) fn table(set: &ParameterSet, width: Option<u16>) -> String {
     table::render_with_notes(&headers, &rows, &alignments(headers.len(), 1), &notes, width)
 }
 
-fn headers<'a>(names: &[(&'a str, &'a str)], detail: Detail) -> Vec<&'a str> {
+fn headers<'a>(names: &'a [(&str, Cow<'_, str>)], detail: Detail) -> Vec<&'a str> {
     let mut headers = vec!["group", "n"];
-    headers.extend(names.iter().map(|(_, header)| *header));
+    headers.extend(names.iter().map(|(_, header)| &**header));
     headers.extend(detail.mae.then_some("MAE s"));
     headers.extend(detail.share.then_some("<p90"));
     headers.push("outcome");
@@ -75,7 +76,7 @@ fn headers<'a>(names: &[(&'a str, &'a str)], detail: Detail) -> Vec<&'a str> {
 fn cells(
     group: &GroupRow,
     parameters: &[&ParameterRow],
-    names: &[(&str, &str)],
+    names: &[(&str, Cow<'_, str>)],
     detail: Detail,
 ) -> Vec<String> {
     let mut row = vec![group.key.to_string(), count(group.n_used)];
@@ -100,8 +101,9 @@ fn alignments(n_columns: usize, n_texts: usize) -> Vec<Align> {
     alignments
 }
 
-/// The parameters that occur, with the headers of their columns.
-fn shown_parameters(set: &ParameterSet) -> Vec<(&'static str, &'static str)> {
+/// The parameters that occur, with the headers of their columns: those that every set may have,
+/// then speeds by class of road and factors, in the order of the set.
+fn shown_parameters(set: &ParameterSet) -> Vec<(&str, Cow<'_, str>)> {
     const HEADERS: [(&str, &str); 7] = [
         ("intercept_min", "t0 min"),
         ("acceleration_km_min2", "a km/min²"),
@@ -112,7 +114,26 @@ fn shown_parameters(set: &ParameterSet) -> Vec<(&'static str, &'static str)> {
         ("sigma_log", "σ"),
     ];
     let occurs = |name: &str| set.parameters.iter().any(|p| p.name == name);
-    HEADERS.into_iter().filter(|(name, _)| occurs(name)).collect()
+    let known = HEADERS.into_iter().filter(|(name, _)| occurs(name));
+    let mut shown: Vec<(&str, Cow<'_, str>)> =
+        known.map(|(name, header)| (name, Cow::Borrowed(header))).collect();
+    for parameter in &set.parameters {
+        let name = parameter.name.as_str();
+        if shown.iter().all(|(other, _)| *other != name)
+            && let Some(header) = named_header(name)
+        {
+            shown.push((name, Cow::Owned(header)));
+        }
+    }
+    shown
+}
+
+/// The header of a parameter whose name comes from the records or the settings.
+fn named_header(name: &str) -> Option<String> {
+    let speed = name.strip_prefix("class_speed_").and_then(|rest| rest.strip_suffix("_kmh"));
+    speed
+        .map(|class| format!("{class} km/h"))
+        .or_else(|| name.strip_prefix("factor_").map(|level| format!("× {level}")))
 }
 
 /// Value, with ± standard error if wanted; a value that the records do not tell stands in

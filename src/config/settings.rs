@@ -22,10 +22,7 @@ use super::values::{
 
 /// Models that `fit.model` may name.
 pub const MODELS: &[&str] =
-    &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept", ROAD_CLASS];
-
-/// The model that reads lengths by class of road.
-const ROAD_CLASS: &str = "road_class";
+    &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept", "road_class"];
 
 /// What `fit.model` says where the model is to be chosen.
 pub const AUTO: &str = "auto";
@@ -332,7 +329,8 @@ impl Settings {
             max_speed_kmh: accept.max_speed_kmh,
             window,
             needs_time: !self.groups.bands.is_empty(),
-            needs_lengths: self.fit.model.as_str() == ROAD_CLASS,
+            // The models' to say.
+            needs_lengths: false,
             known_regions: (!accept.known_regions.is_empty())
                 .then(|| accept.known_regions.iter().cloned().collect()),
         }

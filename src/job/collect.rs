@@ -9,6 +9,7 @@ use crate::domain::record::RecordRef;
 use crate::domain::{
     GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Splits,
 };
+use crate::fit::holdout::NO_TIME;
 use crate::fit::{Columns, Sample};
 use crate::ports::{FailureKind, PortError, PortResult};
 
@@ -36,9 +37,6 @@ pub struct GroupRecords {
     /// The region's parent; where records disagree, the first by name.
     pub parent: Option<String>,
 }
-
-/// The time of a record that has none.
-pub const NO_TIME: u32 = u32::MAX;
 
 /// Makes room for one record more, of which `n_each` entries belong to `entries`.
 fn grow<T>(entries: &mut Vec<T>, n_each: usize) {
@@ -341,7 +339,7 @@ mod tests {
         for (number, row) in [10_000_000_000, -1, 10_000_000_000].into_iter().zip(alike.rows()) {
             rows.push(RecordRef { incident_id: Some(IncidentId::Number(number)), ..row });
         }
-        collector.take(&rows);
+        collector.take(&rows).unwrap();
         let collected = collector.finish();
         assert_eq!(collected.n_used(), 2);
         let told = collected.refusals.into_rows();

@@ -137,7 +137,7 @@ impl RunPlan {
         ReadQuery {
             window: self.request.window,
             selection: self.selection.clone(),
-            lengths: if self.model.needs_lengths() { Lengths::Needed } else { Lengths::No },
+            lengths: if self.limits.needs_lengths { Lengths::Needed } else { Lengths::No },
         }
     }
 

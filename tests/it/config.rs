@@ -134,7 +134,7 @@ fn mistakes_are_blamed_on_their_place() {
         &[city],
         "[fit]\n\nmodel = \"kw\"",
         "`fit.model` in `city.toml:3`: `kw` is not one of `constant`, `linear`, `power`, `sqrt`, \
-         `kwh`, `kwh_intercept`",
+         `kwh`, `kwh_intercept`, `road_class`, `auto`",
     );
     check(
         &[city],

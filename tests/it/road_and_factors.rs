@@ -55,10 +55,12 @@ fn made(n: usize, with_factors: bool) -> Vec<Made> {
 
 fn factor_of(at: jiff::civil::DateTime) -> f64 {
     let (hour, day) = (at.hour(), at.weekday().to_monday_zero_offset());
-    match hour {
-        22.. | ..6 => FACTORS[0].1,
-        7..9 | 16..19 if day < 5 => FACTORS[1].1,
-        _ => 1.0,
+    if !(6..22).contains(&hour) {
+        FACTORS[0].1
+    } else if day < 5 && ((7..9).contains(&hour) || (16..19).contains(&hour)) {
+        FACTORS[1].1
+    } else {
+        1.0
     }
 }
 
@@ -115,6 +117,11 @@ fn speeds_by_class_of_road_are_recovered() {
     desk.write("x.csv", &csv(&made(3000, false)));
     let told = desk.expect(0, &["fit", "x.csv", "--model", "road_class", "--json"]);
     assert_eq!(refused(&told), serde_json::json!({ "length_invalid": 30 }));
+    let table = desk.expect(0, &["fit", "x.csv", "--model", "road_class"]).stdout;
+    let header = table.lines().next().unwrap();
+    for class in CLASSES {
+        assert!(header.contains(&format!("{class} km/h")), "{table}");
+    }
     desk.expect(0, &["fit", "x.csv", "--model", "road_class", "--output", "p.json"]);
     let fitted = rows(&desk, "p.json");
     check_speeds(&fitted);
@@ -128,6 +135,11 @@ fn speeds_by_class_of_road_are_recovered() {
         rows.iter().map(number).collect()
     };
     assert_eq!(numbers(&fitted), numbers(&published));
+    // Among candidates it is chosen where it is the best, and read for.
+    let auto = ["--set", "fit.model=auto", "--set", "auto.models=linear,road_class"];
+    let chosen = desk.expect(0, &[&["fit", "x.csv", "--json"][..], &auto].concat()).json();
+    let groups = chosen["results"].as_array().unwrap();
+    assert!(groups.iter().all(|group| group["model"] == "road_class"), "{chosen}");
     // A later run compares with what is current, and a model of the distance alone still reads it.
     desk.expect(0, &[&["run"][..], &ROAD].concat());
     desk.expect(0, &["run"]);
@@ -182,7 +194,8 @@ fn records_without_lengths_say_so() {
     // A second file has them: rows of the first are refused, those of the second are fitted.
     desk.write("y.csv", &csv(&made(400, false)));
     desk.expect(0, &["import", "y.csv"]);
-    desk.expect(0, &[&["run"][..], &ROAD].concat());
+    let run = desk.expect(6, &[&["run"][..], &ROAD].concat());
+    assert!(run.stdout.contains("all 2 rows were refused"), "{}", run.stdout);
     let results = std::fs::read_to_string(desk.path("speedfit-output/run_results.json")).unwrap();
     let results: Value = serde_json::from_str(&results).unwrap();
     assert_eq!(results["rows"]["refused"], serde_json::json!({ "length_invalid": 6 }));
