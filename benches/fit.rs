@@ -1,8 +1,11 @@
-//! How long fits take: one group, and a night's worth of regions.
+//! How long fits take: one group, and a night's worth of regions; with columns, one group.
+
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use speedfit::fit::models::{RoadClass, WithFactors};
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
-use speedfit::fit::{FitOptions, Model, Observations, fit, models};
+use speedfit::fit::{Columns, FitOptions, Model, Observations, fit, models};
 
 const N_REGIONS: u64 = 200;
 const N_RECORDS: usize = 5_000;
@@ -14,6 +17,45 @@ fn regions(n: u64) -> Vec<Observations> {
     let spread = Spread::Normal { sigma_log: 0.3 };
     let lengths = TripLengths::default();
     (0..n).map(|seed| Observations::new(draw(&curve, &spread, &lengths, N_RECORDS, seed))).collect()
+}
+
+/// The same records with a mix of three classes of road and one of six cells each.
+fn with_columns(region: &Observations) -> Observations {
+    let mut columns = Columns { n_classes: 3, ..Columns::default() };
+    for (i, sample) in region.samples().iter().enumerate() {
+        let (a, b) = ((i * 37 % 101) as f64 / 100.0, (i * 61 % 97) as f64 / 96.0);
+        let shares = [a, b, 0.5].map(|part| part / (a + b + 0.5));
+        columns.lengths_km.extend(shares.map(|share| share * sample.distance_km));
+        columns.cells.push((i % 6) as u16);
+    }
+    Observations::with_columns(region.samples().to_vec(), columns)
+}
+
+/// Bands and priority: three factors in six cells.
+fn with_factors(model: Arc<dyn Model>) -> Option<WithFactors> {
+    let cell = |i: usize| (0..3).map(|j| f64::from(u8::from(i % 3 == j + 1 || (j == 2 && i > 2))));
+    let cells: Vec<Vec<f64>> = (0..6).map(|i| cell(i).collect()).collect();
+    WithFactors::new(model, &["band_night", "band_peak", "priority_2"], &cells)
+}
+
+fn column_benches(criterion: &mut Criterion) {
+    let region = regions(1).remove(0);
+    let columns = with_columns(&region);
+    let mut group = criterion.benchmark_group("fit with columns");
+    if let Some(model) = RoadClass::new(&["motorway", "main", "street"]) {
+        group.bench_function("road_class of 3, 1 region of 5000", |bencher| {
+            bencher.iter(|| fit(&model, &columns, &FitOptions::default(), &|| false));
+        });
+    }
+    if let Some(model) = models::by_name("kwh").and_then(with_factors) {
+        group.bench_function("kwh with 3 factors, 1 region of 5000", |bencher| {
+            bencher.iter(|| fit(&model, &columns, &FitOptions::default(), &|| false));
+        });
+    }
+    group.bench_function("observations of 5000 with columns", |bencher| {
+        bencher.iter(|| with_columns(&region));
+    });
+    group.finish();
 }
 
 fn fit_all(model: &dyn Model, regions: &[Observations]) -> u64 {
@@ -42,5 +84,5 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(fits, benches);
+criterion_group!(fits, benches, column_benches);
 criterion_main!(fits);

@@ -14,9 +14,11 @@ use speedfit::domain::record::RecordRef;
 use speedfit::domain::{
     IncidentId, Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window,
 };
+use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
-use speedfit::fit::{FitOptions, models};
-use speedfit::job::{JudgeRules, RepeatedIds, RunPlan, Silent, World, execute};
+use speedfit::job::{
+    FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent, World, execute,
+};
 use speedfit::ports::{Clock as _, RecordSource, SchemaAdmin as _, Store, SystemClock};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -65,7 +67,9 @@ fn plan(workers: usize) -> RunPlan {
         limits: Limits::default(),
         splits: Splits::default(),
         repeated_ids: RepeatedIds::Keep,
-        model: models::by_name("kwh").unwrap(),
+        model: ModelRecipe::by_name("kwh").unwrap(),
+        factors: FactorPlan::default(),
+        holdout_share: 0.0,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(workers).unwrap(),
         judge: JudgeRules {

@@ -145,6 +145,20 @@ pub struct ReadQuery {
     pub window: Window,
     /// Records of these regions; where not all are selected, nameless ones are left out.
     pub selection: Selection,
+    /// Whether lengths by class of road are to be read.
+    pub lengths: Lengths,
+}
+
+/// Whether lengths by class of road are wanted, which most models do not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lengths {
+    /// They are left where they are.
+    #[default]
+    No,
+    /// They are delivered where there are any.
+    IfAny,
+    /// A source that has records, but none with lengths, fails.
+    Needed,
 }
 
 /// Where incident records come from.
@@ -158,7 +172,8 @@ pub trait RecordSource: Send + Sync {
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>>;
 
     /// Sends every record that the query asks for, once, in batches of at most
-    /// [`RecordBatch::MAX_ROWS`] rows, in any order; returns when the last is sent.
+    /// [`RecordBatch::MAX_ROWS`] rows, in any order; returns when the last is sent. Every batch of
+    /// one read has the same classes of road.
     ///
     /// A source may deliver rows outside the window (a file does); the job refuses them. A row that
     /// cannot be read is delivered with its fault. The channel's bound is the back-pressure. When

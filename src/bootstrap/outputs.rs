@@ -132,7 +132,7 @@ fn html(results: &RunResults, plots: &[GroupPlot], now: Timestamp) -> Result<Str
 }
 
 fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
-    let curve = group.fit.as_ref().ok().and_then(|report| report.curve());
+    let curve = group.curve();
     // The few longest trips would squeeze all others into a corner.
     let last_bin_km = group.bins.last().map_or(0.0, |bin| bin.distance_km);
     let end_km = group.longest_km.min(1.25 * last_bin_km);
@@ -140,7 +140,7 @@ fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
         key: group.key.clone(),
         bins: group.bins.clone(),
         curve: curve.map(|curve| points(&curve, end_km)).unwrap_or_default(),
-        previous: before.map(|curve| points(curve, end_km)),
+        previous: before.map(|curve| points(&group.at_own_mix(curve.clone()), end_km)),
     }
 }
 

@@ -1,16 +1,15 @@
 //! From settings to what a run is to do.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::BootstrapError;
-use crate::config::{self, Loaded, Settings};
+use crate::config::{self, Factor, Loaded, Settings};
 use crate::domain::{RunRequest, Selection, Trigger};
+use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
-use crate::fit::{FitOptions, Model, models};
-use crate::job::{JudgeRules, RepeatedIds, RunPlan};
+use crate::job::{FactorPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan};
 
 /// Who asks for a run, and how it differs from the settings.
 #[derive(Debug, Clone)]
@@ -55,6 +54,11 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             config::RepeatedIds::Refuse => RepeatedIds::Refuse,
         },
         model,
+        factors: FactorPlan {
+            bands: settings.week_bands().filter(|_| settings.has_factor(Factor::Band)),
+            by_priority: settings.has_factor(Factor::Priority),
+        },
+        holdout_share: settings.holdout.share,
         fit_options: fit_options(&settings.fit),
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
@@ -62,9 +66,9 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
     })
 }
 
-fn model(settings: &Settings) -> Result<Arc<dyn Model>, BootstrapError> {
+fn model(settings: &Settings) -> Result<ModelRecipe, BootstrapError> {
     let name = settings.fit.model.as_str();
-    models::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
+    ModelRecipe::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
 }
 
 fn fit_options(fit: &config::Fit) -> FitOptions {
@@ -112,10 +116,15 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::models;
 
     #[test]
     fn settings_name_the_models_that_there_are() {
-        assert_eq!(config::MODELS, models::NAMES);
+        let all = models::NAMES.into_iter().chain([models::ROAD_CLASS]);
+        assert_eq!(config::MODELS, all.collect::<Vec<_>>());
+        for name in config::MODELS {
+            assert_eq!(ModelRecipe::by_name(name).map(|recipe| recipe.name()), Some(*name));
+        }
     }
 
     #[test]

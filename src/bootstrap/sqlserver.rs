@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::world::{WorldError, clock, column_map, distance_unit, time_unit};
+use super::world::{WorldError, clock, column_map, distance_unit, length_columns, time_unit};
 use crate::adapters::sqlserver::{
     Encryption, Isolation, Login, Mode, Partition, RecordsFrom, RetryPolicy, ServerOptions,
     SourceOptions, SqlServerSource, SqlServerStore, StoreOptions, Trust,
@@ -68,6 +68,7 @@ fn source_options(loaded: &Loaded) -> Result<SourceOptions, ConfigError> {
             query => RecordsFrom::Query(query.to_owned()),
         },
         columns: column_map(settings),
+        lengths: length_columns(settings),
         distance_unit: distance_unit(settings),
         time_unit: time_unit(settings),
         time_zone: settings.time_zone.clone(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::sqlserver;
 use crate::adapters::embedded::{Embedded, Mode, Options};
-use crate::adapters::file::{self, ColumnMap, Field, FileOptions, FileSource, Format};
+use crate::adapters::file::{
+    self, ColumnMap, Field, FileOptions, FileSource, Format, LengthColumns,
+};
 use crate::adapters::memory::MemoryStore;
 use crate::config::{self, ConfigError, Loaded, Settings, SourceKind, StoreKind};
 use crate::job::World;
@@ -151,6 +153,7 @@ pub(super) fn file_options(settings: &Settings, path: &Path) -> FileOptions {
             config::FileFormat::Parquet => Some(Format::Parquet),
         },
         columns: column_map(settings),
+        lengths: length_columns(settings),
         distance_unit: distance_unit(settings),
         time_unit: time_unit(settings),
         time_zone: settings.time_zone.clone(),
@@ -175,6 +178,13 @@ pub(super) fn column_map(settings: &Settings) -> ColumnMap {
     let is_named = |column: &str| columns.user_set().any(|(_, named)| named == column);
     (named.iter().filter(|(_, column)| is_named(column)))
         .fold(ColumnMap::default(), |map, (field, column)| map.with(*field, column))
+}
+
+/// The columns with lengths that the user named, or else those of the contract.
+pub(super) fn length_columns(settings: &Settings) -> LengthColumns {
+    let named = settings.columns.lengths.iter();
+    let named: Vec<_> = named.map(|l| (l.class().to_owned(), l.column().to_owned())).collect();
+    if named.is_empty() { LengthColumns::Contract } else { LengthColumns::Named(named) }
 }
 
 pub(super) fn distance_unit(settings: &Settings) -> file::DistanceUnit {

@@ -58,6 +58,9 @@ pub(super) fn remedy(reason: RefusalReason) -> &'static str {
         }
         RefusalReason::OutsideWindow => "widen the window: `--from`, `--to`, `window.days`",
         RefusalReason::UnknownRegion => "check `accept.known_regions` and `columns.region`",
+        RefusalReason::LengthInvalid => {
+            "`--json` shows examples under `refusals`; check `columns.lengths`, or fit another model"
+        }
         RefusalReason::RepeatedId => "check `accept.repeated_ids` and `columns.incident_id`",
     }
 }

@@ -173,6 +173,16 @@ choices! {
 }
 
 choices! {
+    /// What multiplies the model.
+    Factor {
+        /// The band of the week.
+        Band = "band",
+        /// The priority class.
+        Priority = "priority",
+    }
+}
+
+choices! {
     /// What a residual of ln T costs.
     Loss {
         /// Its square.

@@ -21,9 +21,9 @@ mod values;
 mod whole;
 
 pub use choices::{
-    ChoicePer, Covariance, Criterion, DistanceUnit, Encryption, Errors, FileFormat, Intervals,
-    Isolation, LogFormat, Login, Loss, NotIdentified, Partition, PoolingMode, RepeatedIds,
-    SourceKind, Spread, StoreKind, TimeUnit,
+    ChoicePer, Covariance, Criterion, DistanceUnit, Encryption, Errors, Factor, FileFormat,
+    Intervals, Isolation, LogFormat, Login, Loss, NotIdentified, Partition, PoolingMode,
+    RepeatedIds, SourceKind, Spread, StoreKind, TimeUnit,
 };
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -37,5 +37,7 @@ pub use settings::{
     AUTO, Accept, Auto, Columns, Embedded, File, Fit, Groups, Holdout, Judge, Log, MODELS, Output,
     Pooling, Settings, Source, Store, WindowSettings,
 };
-pub use values::{BandSetting, BoundSetting, Delimiter, LogLevel, ModelName, Moment, SchemaName};
+pub use values::{
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
+};
 pub use whole::Whole;

@@ -11,16 +11,21 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Limits, Splits, WeekBands, Window};
 
 use super::choices::{
-    ChoicePer, Covariance, Criterion, DistanceUnit, Errors, FileFormat, Intervals, LogFormat, Loss,
-    NotIdentified, PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind, TimeUnit,
+    ChoicePer, Covariance, Criterion, DistanceUnit, Errors, Factor, FileFormat, Intervals,
+    LogFormat, Loss, NotIdentified, PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind,
+    TimeUnit,
 };
 use super::server::{Server, SqlServer};
 use super::values::{
-    BandSetting, BoundSetting, Delimiter, LogLevel, ModelName, Moment, SchemaName,
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
 };
 
 /// Models that `fit.model` may name.
-pub const MODELS: &[&str] = &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept"];
+pub const MODELS: &[&str] =
+    &["constant", "linear", "power", "sqrt", "kwh", "kwh_intercept", ROAD_CLASS];
+
+/// The model that reads lengths by class of road.
+const ROAD_CLASS: &str = "road_class";
 
 /// What `fit.model` says where the model is to be chosen.
 pub const AUTO: &str = "auto";
@@ -143,6 +148,8 @@ section! {
         travel_time: String,
         /// Column with the number of like records.
         weight: String,
+        /// Columns with lengths by class of road; empty takes those that follow the contract.
+        lengths: Vec<LengthSetting>,
         /// Unit of the distance.
         distance_unit: DistanceUnit,
         /// Unit of the travel time.
@@ -199,6 +206,8 @@ section! {
     Fit {
         /// One of [`MODELS`], or [`AUTO`].
         model: ModelName,
+        /// What multiplies it.
+        factors: Vec<Factor>,
         /// What a residual costs.
         loss: Loss,
         /// Law of the errors.
@@ -323,6 +332,7 @@ impl Settings {
             max_speed_kmh: accept.max_speed_kmh,
             window,
             needs_time: !self.groups.bands.is_empty(),
+            needs_lengths: self.fit.model.as_str() == ROAD_CLASS,
             known_regions: (!accept.known_regions.is_empty())
                 .then(|| accept.known_regions.iter().cloned().collect()),
         }
@@ -331,11 +341,25 @@ impl Settings {
     /// What groups are split by, beside the region.
     #[must_use]
     pub fn splits(&self) -> Splits {
-        let bands: Vec<_> = self.groups.bands.iter().map(|b| b.band().clone()).collect();
+        let is_factor = self.has_factor(Factor::Band);
         Splits {
-            bands: (!bands.is_empty()).then(|| WeekBands::new(bands, self.time_zone.clone())),
+            bands: self.week_bands().filter(|_| !is_factor),
             by_priority: self.groups.by_priority,
         }
+    }
+
+    /// The bands of the week, where there are any: groups are split by them unless they are a
+    /// factor.
+    #[must_use]
+    pub fn week_bands(&self) -> Option<WeekBands> {
+        let bands: Vec<_> = self.groups.bands.iter().map(|b| b.band().clone()).collect();
+        (!bands.is_empty()).then(|| WeekBands::new(bands, self.time_zone.clone()))
+    }
+
+    /// Whether that multiplies the model.
+    #[must_use]
+    pub fn has_factor(&self, factor: Factor) -> bool {
+        self.fit.factors.contains(&factor)
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::WeekBands;
 
-use super::choices::{Criterion, Errors, Loss, SourceKind, Spread};
+use super::choices::{Criterion, Errors, Factor, Loss, SourceKind, Spread};
 use super::server;
 use super::settings::{AUTO, Auto, Fit, Settings};
 use super::values::ModelName;
@@ -80,6 +80,28 @@ fn columns(settings: &Settings) -> Check {
     for (nth, (key, column)) in names.iter().enumerate() {
         filled(!column.trim().is_empty(), key)?;
         if let Some((other, _)) = names[..nth].iter().find(|(_, earlier)| earlier == column) {
+            return ensure(false, &[other, key], || {
+                format!("`{other}` and `{key}` both name the column `{column}`")
+            });
+        }
+    }
+    lengths(settings)
+}
+
+/// Each class and each column once, and no column of another setting.
+fn lengths(settings: &Settings) -> Check {
+    let key = "columns.lengths";
+    let lengths = &settings.columns.lengths;
+    for (nth, length) in lengths.iter().enumerate() {
+        let (class, column) = (length.class(), length.column());
+        ensure(lengths[..nth].iter().all(|other| other.class() != class), &[key], || {
+            format!("`{key}` names the class `{class}` twice")
+        })?;
+        ensure(lengths[..nth].iter().all(|other| other.column() != column), &[key], || {
+            format!("`{key}` names the column `{column}` twice")
+        })?;
+        let names = settings.columns.names();
+        if let Some((other, _)) = names.iter().find(|(_, named)| *named == column) {
             return ensure(false, &[other, key], || {
                 format!("`{other}` and `{key}` both name the column `{column}`")
             });
@@ -167,7 +189,24 @@ fn fit(settings: &Settings) -> Check {
     let needs_holdout = fit.model.as_str() == AUTO && settings.auto.criterion == Criterion::Holdout;
     ensure(!needs_holdout || holdout.share > 0.0, &["auto.criterion", "holdout.share"], || {
         "`auto.criterion` is `holdout`, but `holdout.share` is 0".to_owned()
-    })
+    })?;
+    factors(settings)
+}
+
+fn factors(settings: &Settings) -> Check {
+    let (key, factors) = ("fit.factors", &settings.fit.factors);
+    let twice = factors.iter().enumerate().find(|(nth, f)| factors[..*nth].contains(f));
+    ensure(twice.is_none(), &[key], || format!("`{key}` names a factor twice"))?;
+    let has_bands = !settings.groups.bands.is_empty();
+    ensure(has_bands || !settings.has_factor(Factor::Band), &[key, "groups.bands"], || {
+        format!("`{key}` names `band`, while `groups.bands` is empty")
+    })?;
+    let is_split = settings.groups.by_priority;
+    ensure(
+        !is_split || !settings.has_factor(Factor::Priority),
+        &[key, "groups.by_priority"],
+        || format!("`{key}` names `priority`, by which `groups.by_priority` splits already"),
+    )
 }
 
 /// What is minimised, and within which ranges.

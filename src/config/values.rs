@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::Band;
+use crate::domain::record::road;
 
 use super::choices::not_among;
 use super::settings::{AUTO, MODELS};
@@ -281,6 +282,56 @@ impl TryFrom<BandText> for BandSetting {
 
 impl From<BandSetting> for BandText {
     fn from(setting: BandSetting) -> Self {
+        setting.text
+    }
+}
+
+/// A column with the lengths on roads of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "LengthText", into = "LengthText")]
+pub struct LengthSetting {
+    text: LengthText,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LengthText {
+    class: String,
+    column: String,
+}
+
+impl LengthSetting {
+    /// Name of the class.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.text.class
+    }
+
+    /// Name of the column.
+    #[must_use]
+    pub fn column(&self) -> &str {
+        &self.text.column
+    }
+}
+
+impl TryFrom<LengthText> for LengthSetting {
+    type Error = String;
+
+    fn try_from(text: LengthText) -> Result<Self, String> {
+        let LengthText { class, column } = &text;
+        if !road::is_class(class) {
+            let most = road::MAX_CLASS_CHARS;
+            return Err(format!("`{class}` is not a name of 1 to {most} characters for a class"));
+        }
+        if column.trim().is_empty() {
+            return Err(format!("the class `{class}` needs a column"));
+        }
+        Ok(Self { text })
+    }
+}
+
+impl From<LengthSetting> for LengthText {
+    fn from(setting: LengthSetting) -> Self {
         setting.text
     }
 }

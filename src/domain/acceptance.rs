@@ -26,6 +26,8 @@ pub struct Limits {
     pub window: Window,
     /// Whether groups are told apart by time of week.
     pub needs_time: bool,
+    /// Whether the model reads lengths by class of road.
+    pub needs_lengths: bool,
     /// The regions that are known; `None` takes every name.
     pub known_regions: Option<BTreeSet<String>>,
 }
@@ -41,6 +43,7 @@ impl Default for Limits {
             max_speed_kmh: 160.0,
             window: Window::ALL,
             needs_time: false,
+            needs_lengths: false,
             known_regions: None,
         }
     }
@@ -51,7 +54,7 @@ impl Default for Limits {
 pub struct Accepted<'a> {
     /// Region's name, trimmed.
     pub region: &'a str,
-    /// Distance, km.
+    /// Distance, km; the sum of the lengths where it is null and they are needed and there.
     pub distance_km: f64,
     /// Travel time, s.
     pub travel_time_s: f64,
@@ -73,8 +76,9 @@ impl Limits {
             return Err(R::Unreadable);
         }
         let region = row.region.map(str::trim).filter(|name| !name.is_empty());
+        let distance_km = row.distance_km.or_else(|| self.sum_of_lengths(row));
         let (Some(region), Some(distance_km), Some(travel_time_s)) =
-            (region, row.distance_km, row.travel_time_s)
+            (region, distance_km, row.travel_time_s)
         else {
             return Err(R::NullField);
         };
@@ -96,7 +100,15 @@ impl Limits {
         if weight <= 0.0 {
             return Err(R::WeightNotPositive);
         }
+        if self.needs_lengths && !are_lengths(row.lengths_km) {
+            return Err(R::LengthInvalid);
+        }
         Ok(Accepted { region, distance_km, travel_time_s, weight })
+    }
+
+    fn sum_of_lengths(&self, row: &RecordRef<'_>) -> Option<f64> {
+        let is_told = self.needs_lengths && are_lengths(row.lengths_km);
+        is_told.then(|| row.lengths_km.iter().flatten().sum())
     }
 
     fn check_trip(&self, distance_km: f64, travel_time_s: f64) -> Result<(), RefusalReason> {
@@ -121,6 +133,12 @@ impl Limits {
             && region.chars().count() <= Self::MAX_REGION_CHARS;
         well_formed && self.known_regions.as_ref().is_none_or(|known| known.contains(region))
     }
+}
+
+/// Whether there is a length for every class, none negative, and not all zero.
+fn are_lengths(lengths_km: &[Option<f64>]) -> bool {
+    let is_length = |km: &Option<f64>| km.is_some_and(|km| km >= 0.0 && km.is_finite());
+    lengths_km.iter().all(is_length) && lengths_km.iter().flatten().any(|km| *km > 0.0)
 }
 
 #[cfg(test)]
@@ -162,6 +180,29 @@ mod tests {
         check(&|r| r.distance_km = Some(40.0), Some(R::SpeedImplausible));
         check(&|r| r.region = Some("a\u{7}b"), Some(R::UnknownRegion));
         check(&|r| r.weight = Some(0.0), Some(R::WeightNotPositive));
+    }
+
+    #[test]
+    fn lengths_are_looked_at_where_they_are_needed() {
+        let limits = Limits { needs_lengths: true, ..Limits::default() };
+        let check = |lengths_km: &'static [Option<f64>], expected: Option<R>| {
+            let row = RecordRef { lengths_km, ..row() };
+            assert_eq!(limits.check(&row).err(), expected, "{lengths_km:?}");
+            assert_eq!(Limits::default().check(&row).err(), None);
+        };
+        check(&[Some(1.0), Some(0.0)], None);
+        check(&[], Some(R::LengthInvalid));
+        check(&[Some(1.0), None], Some(R::LengthInvalid));
+        check(&[Some(1.0), Some(-0.1)], Some(R::LengthInvalid));
+        check(&[Some(1.0), Some(f64::NAN)], Some(R::LengthInvalid));
+        check(&[Some(1.0), Some(f64::INFINITY)], Some(R::LengthInvalid));
+        check(&[Some(0.0), Some(0.0)], Some(R::LengthInvalid));
+        let no_distance = RecordRef { distance_km: None, ..row() };
+        let whole = RecordRef { lengths_km: &[Some(1.5), Some(1.0)], ..no_distance };
+        assert_eq!(limits.check(&whole).unwrap().distance_km, 2.5);
+        assert_eq!(Limits::default().check(&whole).err(), Some(R::NullField));
+        let part = RecordRef { lengths_km: &[Some(1.5), None], ..no_distance };
+        assert_eq!(limits.check(&part).err(), Some(R::NullField));
     }
 
     #[test]

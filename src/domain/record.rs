@@ -1,5 +1,7 @@
 //! Incident records as they come from a source: columns, dirt included.
 
+use std::sync::Arc;
+
 use super::incident_id::{IdColumn, IncidentId};
 
 /// A column of optional texts in one allocation, so that a batch costs no allocation per row.
@@ -84,6 +86,11 @@ pub struct RecordBatch {
     pub travel_time_s: Vec<Option<f64>>,
     /// Number of like records that the row stands for; null is one.
     pub weight: Vec<Option<f64>>,
+    /// Classes of road of [`lengths_km`](Self::lengths_km); empty where no lengths were asked for or
+    /// there are none.
+    pub classes: Arc<[String]>,
+    /// Lengths by class of road, km, row by row: as many in each as there are classes.
+    pub lengths_km: Vec<Option<f64>>,
     /// Rows that could not be read, ascending, each with what was wrong.
     pub faults: Vec<(usize, String)>,
 }
@@ -107,6 +114,8 @@ pub struct RecordRef<'a> {
     pub travel_time_s: Option<f64>,
     /// See [`RecordBatch::weight`].
     pub weight: Option<f64>,
+    /// Lengths by class of road, km, in the order of [`RecordBatch::classes`].
+    pub lengths_km: &'a [Option<f64>],
     /// Why the row could not be read, where it could not.
     pub fault: Option<&'a str>,
 }
@@ -115,6 +124,12 @@ impl RecordBatch {
     /// Rows that one batch holds at the most: large enough to hide the channel's cost, small
     /// enough (about 1 MB) that a few of them in flight do not matter.
     pub const MAX_ROWS: usize = 8192;
+
+    /// An empty batch whose rows have lengths of these classes of road.
+    #[must_use]
+    pub fn of_classes(classes: &Arc<[String]>) -> Self {
+        Self { classes: Arc::clone(classes), ..Self::default() }
+    }
 
     /// An empty batch with room for as much as this one holds, so that filling it moves nothing.
     #[must_use]
@@ -129,11 +144,13 @@ impl RecordBatch {
             distance_km: Vec::with_capacity(n_rows),
             travel_time_s: Vec::with_capacity(n_rows),
             weight: Vec::with_capacity(n_rows),
+            classes: Arc::clone(&self.classes),
+            lengths_km: Vec::with_capacity(self.lengths_km.len()),
             faults: Vec::new(),
         }
     }
 
-    /// Appends one row.
+    /// Appends one row; lengths that it has not got are null.
     #[inline]
     pub fn push(&mut self, row: RecordRef<'_>) {
         if let Some(fault) = row.fault {
@@ -147,6 +164,8 @@ impl RecordBatch {
         self.distance_km.push(row.distance_km);
         self.travel_time_s.push(row.travel_time_s);
         self.weight.push(row.weight);
+        let length = |class| row.lengths_km.get(class).copied().flatten();
+        self.lengths_km.extend((0..self.classes.len()).map(length));
     }
 
     /// Number of rows.
@@ -170,6 +189,7 @@ impl RecordBatch {
     /// The rows in order.
     pub fn rows(&self) -> impl Iterator<Item = RecordRef<'_>> {
         let mut faults = self.faults.iter().peekable();
+        let n_classes = self.classes.len();
         (0..self.len()).map(move |row| {
             let fault = faults.next_if(|(at, _)| *at == row).map(|(_, text)| text.as_str());
             RecordRef {
@@ -181,9 +201,31 @@ impl RecordBatch {
                 distance_km: self.distance_km[row],
                 travel_time_s: self.travel_time_s[row],
                 weight: self.weight[row],
+                lengths_km: &self.lengths_km[row * n_classes..(row + 1) * n_classes],
                 fault,
             }
         })
+    }
+}
+
+/// Names of classes of road, and of the columns that hold their lengths in a record file.
+pub mod road {
+    /// Characters of a class's name at the most: its speed is a parameter, whose name has a column.
+    pub const MAX_CLASS_CHARS: usize = 50;
+
+    /// Whether that may be the name of a class.
+    #[must_use]
+    pub fn is_class(name: &str) -> bool {
+        name.trim() == name
+            && (1..=MAX_CLASS_CHARS).contains(&name.chars().count())
+            && !name.chars().any(char::is_control)
+    }
+
+    /// The class of a column that follows the contract, `length_<class>_km`.
+    #[must_use]
+    pub fn class_of_column(column: &str) -> Option<&str> {
+        let class = column.strip_prefix("length_")?.strip_suffix("_km")?;
+        is_class(class).then_some(class)
     }
 }
 
@@ -227,5 +269,30 @@ mod tests {
         check(&[None, None]);
         check(&[None, None, Some("a"), None, Some(""), Some("bc"), None]);
         check(&[Some("a"), None]);
+    }
+
+    #[test]
+    fn lengths_follow_their_rows() {
+        let classes = Arc::from(["a".to_owned(), "b".to_owned()]);
+        let mut batch = RecordBatch::of_classes(&classes);
+        batch.push(RecordRef { lengths_km: &[Some(1.0), None], ..RecordRef::default() });
+        batch.push(RecordRef { lengths_km: &[Some(2.0)], ..RecordRef::default() });
+        batch.push(RecordRef::default());
+        let lengths: Vec<_> = batch.rows().map(|row| row.lengths_km).collect();
+        assert_eq!(lengths, [[Some(1.0), None], [Some(2.0), None], [None, None]]);
+    }
+
+    #[test]
+    fn columns_of_lengths_name_their_class() {
+        let check = |column: &str, expected: Option<&str>| {
+            assert_eq!(road::class_of_column(column), expected, "{column}");
+        };
+        check("length_motorway_km", Some("motorway"));
+        check("length_main road_km", Some("main road"));
+        check("length__km", None);
+        check("length_ x_km", None);
+        check("length_km", None);
+        check("Length_x_km", None);
+        check("length_x_m", None);
     }
 }

@@ -34,13 +34,16 @@ pub enum RefusalReason {
     UnknownRegion,
     /// Weight at or below zero.
     WeightNotPositive,
+    /// A length by class of road is null, negative or not finite, or all are zero; only where the
+    /// model reads them.
+    LengthInvalid,
     /// The incident was there before, and the settings refuse repeats.
     RepeatedId,
 }
 
 impl RefusalReason {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreadable,
         Self::NullField,
         Self::NonFinite,
@@ -53,6 +56,7 @@ impl RefusalReason {
         Self::OutsideWindow,
         Self::UnknownRegion,
         Self::WeightNotPositive,
+        Self::LengthInvalid,
         Self::RepeatedId,
     ];
 
@@ -72,6 +76,7 @@ impl RefusalReason {
             Self::OutsideWindow => "outside_window",
             Self::UnknownRegion => "unknown_region",
             Self::WeightNotPositive => "weight_not_positive",
+            Self::LengthInvalid => "length_invalid",
             Self::RepeatedId => "repeated_id",
         }
     }

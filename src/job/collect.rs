@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::domain::record::RecordRef;
 use crate::domain::{
     GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Splits,
 };
-use crate::fit::Sample;
+use crate::fit::{Columns, Sample};
+use crate::ports::{FailureKind, PortError, PortResult};
 
+use super::covariates::{Cells, Covariates, FactorPlan, MAX_LEVELS, priority_name};
 use super::plan::RepeatedIds;
 
 /// Samples up to which a group's room doubles; beyond, it grows by a quarter, so that a large group
@@ -23,18 +26,30 @@ pub struct GroupRecords {
     pub key: GroupKey,
     /// Accepted records, in the order of the source.
     pub samples: Vec<Sample>,
+    /// What they carry beside, as far as the model reads it.
+    pub columns: Columns,
+    /// When each occurred, seconds since 1970-01-01 UTC, [`NO_TIME`] where that is not known;
+    /// empty unless they are kept.
+    pub times: Vec<u32>,
     /// Rows refused that named this group.
     pub n_refused: u64,
 }
 
-impl GroupRecords {
-    fn push(&mut self, sample: Sample) {
-        let n = self.samples.len();
-        if n == self.samples.capacity() && n >= MAX_DOUBLED {
-            self.samples.reserve_exact(n / 4);
-        }
-        self.samples.push(sample);
+/// The time of a record that has none.
+pub const NO_TIME: u32 = u32::MAX;
+
+/// Makes room for one record more, of which `n_each` entries belong to `entries`.
+fn grow<T>(entries: &mut Vec<T>, n_each: usize) {
+    let n = entries.len();
+    if n + n_each > entries.capacity() && n >= MAX_DOUBLED {
+        entries.reserve_exact((n / 4).max(n_each));
     }
+}
+
+/// Seconds since 1970-01-01 UTC; moments before it are its first.
+fn seconds(occurred_at_us: Option<i64>) -> u32 {
+    let Some(at_us) = occurred_at_us else { return NO_TIME };
+    u32::try_from(at_us.div_euclid(1_000_000).max(0)).unwrap_or(NO_TIME)
 }
 
 /// Everything that a source delivered.
@@ -46,6 +61,10 @@ pub struct Collected {
     pub refusals: RefusalTally,
     /// Rows read: accepted and refused.
     pub n_read: u64,
+    /// Classes of road of the lengths; empty where none were read.
+    pub classes: Arc<[String]>,
+    /// Factors of the model, and their cells.
+    pub covariates: Covariates,
 }
 
 /// Takes batches, gives groups.
@@ -59,10 +78,14 @@ pub struct Collector<'a> {
     groups: Vec<GroupRecords>,
     refusals: RefusalTally,
     n_read: u64,
+    classes: Arc<[String]>,
+    cells: Option<Cells<'a>>,
+    keeps_times: bool,
 }
 
 impl<'a> Collector<'a> {
-    /// A collector without rows.
+    /// A collector without rows, that keeps distances and times of travel only, and lengths where
+    /// the limits need them.
     #[must_use]
     pub fn new(limits: &'a Limits, splits: &'a Splits, repeated_ids: RepeatedIds) -> Self {
         Self {
@@ -73,7 +96,19 @@ impl<'a> Collector<'a> {
             groups: Vec::new(),
             refusals: RefusalTally::default(),
             n_read: 0,
+            classes: Arc::default(),
+            cells: None,
+            keeps_times: false,
         }
+    }
+
+    /// The same, that keeps the cells of these covariates too, and when each record occurred where
+    /// `keeps_times` is set.
+    #[must_use]
+    pub fn keeping(mut self, factors: &'a FactorPlan, keeps_times: bool) -> Self {
+        self.cells = (!factors.is_empty()).then(|| Cells::new(factors));
+        self.keeps_times = keeps_times;
+        self
     }
 
     /// Rows so far.
@@ -83,7 +118,13 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes every row of a batch.
-    pub fn take(&mut self, batch: &RecordBatch) {
+    ///
+    /// # Errors
+    /// [`FailureKind::Malformed`] where a covariate has so many levels that it is none.
+    pub fn take(&mut self, batch: &RecordBatch) -> PortResult<()> {
+        if self.n_read == 0 && self.limits.needs_lengths {
+            self.classes = Arc::clone(&batch.classes);
+        }
         for row in batch.rows() {
             self.n_read += 1;
             match self.limits.check(&row) {
@@ -98,10 +139,37 @@ impl<'a> Collector<'a> {
                         travel_time_s: accepted.travel_time_s as f32,
                         weight: accepted.weight as f32,
                     };
-                    self.group_of(&row, accepted.region).push(sample);
+                    self.keep(&row, accepted.region, sample);
                 }
                 Err(reason) => self.refuse(&row, reason),
             }
+        }
+        match self.cells.as_ref().and_then(Cells::overflow) {
+            Some(covariate) => Err(too_many_levels(covariate)),
+            None => Ok(()),
+        }
+    }
+
+    fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) {
+        let cell = self.cells.as_mut().map(|cells| cells.cell_of(row));
+        let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
+        let group = self.group_of(row, region);
+        grow(&mut group.samples, 1);
+        group.samples.push(sample);
+        if let Some(cell) = cell {
+            grow(&mut group.columns.cells, 1);
+            group.columns.cells.push(cell);
+        }
+        if n_classes > 0 {
+            group.columns.n_classes = n_classes;
+            let lengths = &mut group.columns.lengths_km;
+            grow(lengths, n_classes);
+            // Accepted: there is a length of every class.
+            lengths.extend(row.lengths_km.iter().map(|km| km.unwrap_or_default()));
+        }
+        if keeps_times {
+            grow(&mut group.times, 1);
+            group.times.push(seconds(row.occurred_at_us));
         }
     }
 
@@ -162,15 +230,21 @@ impl<'a> Collector<'a> {
     pub fn finish(self) -> Collected {
         let mut groups = self.groups;
         groups.sort_by(|a, b| a.key.cmp(&b.key));
-        Collected { groups, refusals: self.refusals, n_read: self.n_read }
+        let (covariates, places) = self.cells.map(Cells::finish).unwrap_or_default();
+        for cell in groups.iter_mut().flat_map(|group| &mut group.columns.cells) {
+            *cell = places.get(usize::from(*cell)).copied().unwrap_or(0);
+        }
+        let (refusals, n_read, classes) = (self.refusals, self.n_read, self.classes);
+        Collected { groups, refusals, n_read, classes, covariates }
     }
 }
 
-/// Trimmed, and cut where it is longer than a store has room for: text of that length is no class.
-fn priority_name(text: &str) -> &str {
-    let text = text.trim();
-    let end = text.char_indices().nth(GroupKey::MAX_PRIORITY_CHARS);
-    end.map_or(text, |(end, _)| text[..end].trim_end())
+fn too_many_levels(covariate: &str) -> PortError {
+    let what =
+        format!("`fit.factors`: the records have more than {MAX_LEVELS} levels of {covariate}");
+    PortError::new(FailureKind::Malformed, what).with_hint(
+        "check the column's name under `columns`, or map its values to a few in a view or query",
+    )
 }
 
 impl Collected {
@@ -210,14 +284,16 @@ mod tests {
     fn every_row_is_in_a_group_or_refused() {
         let (limits, splits) = (Limits::default(), Splits::default());
         let mut collector = Collector::new(&limits, &splits, RepeatedIds::Refuse);
-        collector.take(&batch(&[
-            ("1", "B", 1.0, 120.0),
-            ("2", " A ", 1.0, 120.0),
-            ("2", "A", 1.0, 120.0),
-            ("3", "A", 1.0, 0.0),
-            ("4", "", 1.0, 120.0),
-            ("5", "C", 1.0, -1.0),
-        ]));
+        collector
+            .take(&batch(&[
+                ("1", "B", 1.0, 120.0),
+                ("2", " A ", 1.0, 120.0),
+                ("2", "A", 1.0, 120.0),
+                ("3", "A", 1.0, 0.0),
+                ("4", "", 1.0, 120.0),
+                ("5", "C", 1.0, -1.0),
+            ]))
+            .unwrap();
         let collected = collector.finish();
         let told: Vec<_> = (collected.groups.iter())
             .map(|g| (g.key.region.as_str(), g.samples.len(), g.n_refused))
@@ -250,7 +326,7 @@ mod tests {
         let limits = Limits::default();
         let splits = Splits { by_priority: true, ..Splits::default() };
         let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
-        collector.take(&batch(&[("1", "A", 1.0, 120.0), ("1", "A", 2.0, 150.0)]));
+        collector.take(&batch(&[("1", "A", 1.0, 120.0), ("1", "A", 2.0, 150.0)])).unwrap();
         let groups = collector.finish().groups;
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].key.priority, "1");
@@ -258,10 +334,47 @@ mod tests {
     }
 
     #[test]
-    fn a_priority_that_is_a_text_is_cut() {
-        let long = "é".repeat(GroupKey::MAX_PRIORITY_CHARS + 1);
-        assert_eq!(priority_name(&long).chars().count(), GroupKey::MAX_PRIORITY_CHARS);
-        assert_eq!(priority_name(" 1A "), "1A");
+    fn columns_are_kept_where_they_are_asked_for() {
+        let limits = Limits { needs_lengths: true, ..Limits::default() };
+        let (splits, factors) =
+            (Splits::default(), FactorPlan { by_priority: true, ..FactorPlan::default() });
+        let classes = Arc::from(["a".to_owned(), "b".to_owned()]);
+        let mut batch = RecordBatch::of_classes(&classes);
+        let row = RecordRef {
+            region: Some("A"),
+            distance_km: Some(2.0),
+            travel_time_s: Some(200.0),
+            ..RecordRef::default()
+        };
+        let lengths = [[Some(1.5), Some(0.5)], [Some(2.0), Some(0.0)], [Some(2.0), None]];
+        for (lengths, (priority, at)) in lengths.iter().zip([("2", 7), ("1", -1), ("1", 0)]) {
+            let occurred_at_us = (at >= 0).then_some(at * 1_000_000 + 1);
+            batch.push(RecordRef {
+                lengths_km: lengths,
+                priority: Some(priority),
+                occurred_at_us,
+                ..row
+            });
+        }
+        let collect = |factors: &FactorPlan, limits: &Limits, keeps_times| {
+            let collector = Collector::new(limits, &splits, RepeatedIds::Keep);
+            let mut collector = collector.keeping(factors, keeps_times);
+            collector.take(&batch).unwrap();
+            collector.finish()
+        };
+        let all = collect(&factors, &limits, true);
+        let group = &all.groups[0];
+        assert_eq!((group.samples.len(), group.n_refused), (2, 1));
+        assert_eq!(group.columns.lengths_km, [1.5, 0.5, 2.0, 0.0]);
+        assert_eq!((group.columns.n_classes, &group.columns.cells), (2, &vec![1, 0]));
+        assert_eq!(group.times, [7, NO_TIME]);
+        assert_eq!(all.covariates.names, ["priority_2"]);
+        assert_eq!(all.covariates.cells, [[0.0], [1.0]]);
+        assert_eq!(&*all.classes, ["a", "b"]);
+        let none = collect(&FactorPlan::default(), &Limits::default(), false);
+        let group = &none.groups[0];
+        assert_eq!((group.samples.len(), group.columns.is_empty()), (3, true));
+        assert!(group.times.is_empty() && none.classes.is_empty());
     }
 
     /// The 16 bytes of a sample may not become more than 20 by the room kept for more.
@@ -271,7 +384,7 @@ mod tests {
         let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
         let rows = batch(&[("1", "A", 1.0, 120.0); 1000]);
         for n_taken in 1..=300 {
-            collector.take(&rows);
+            collector.take(&rows).unwrap();
             let samples = &collector.groups[0].samples;
             assert_eq!(samples.len(), n_taken * 1000);
             let most = if n_taken == 1 { MAX_DOUBLED } else { samples.len() * 5 / 4 };

@@ -12,10 +12,10 @@ use tracing::{debug, warn};
 
 use crate::domain::{GroupKey, RecordBatch, RefusalReason, RefusalRow};
 use crate::fit::summary::{DistanceBin, distance_bins};
-use crate::fit::{FitOptions, FitReport, Model, Observations, fit};
-use crate::ports::{Clock, FailureKind, PortError, ReadQuery, RecordSource};
+use crate::fit::{Curve, FitOptions, FitReport, Model, Observations, fit};
+use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 
-use super::collect::{Collected, Collector, GroupRecords};
+use super::collect::{Collected, GroupRecords};
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::plan::RunPlan;
@@ -40,6 +40,8 @@ pub struct FittedGroup {
     pub n_refused: u64,
     /// Longest trip, km; 0 without records.
     pub longest_km: f64,
+    /// Share of each class of road in the ways of its records; empty unless they carry lengths.
+    pub class_shares: Vec<f64>,
     /// Observed times by distance.
     pub bins: Vec<DistanceBin>,
     /// The fit, or why there is none although there were records.
@@ -82,8 +84,13 @@ pub async fn fit_source(
     let read_done = clock.now();
     let n_used = collected.n_used();
     let refused = collected.refused_by_reason();
-    let Collected { groups, refusals, n_read } = collected;
-    let groups = fit_groups(groups, plan, observer, cancel).await?;
+    let model = plan.model.build(&collected);
+    let Collected { groups, refusals, n_read, .. } = collected;
+    let groups = match model {
+        Some(model) => fit_groups(groups, &model, plan, observer, cancel).await?,
+        None if groups.is_empty() => Vec::new(),
+        None => return Err(without_lengths(source.describe())),
+    };
     Ok(FittedSource {
         groups,
         refusals: refusals.into_rows(),
@@ -93,6 +100,25 @@ pub async fn fit_source(
         read_time: between(begun, read_done),
         fit_time: between(read_done, clock.now()),
     })
+}
+
+fn without_lengths(source_name: String) -> JobError {
+    let what = "the records carry no lengths by class of road, which the model needs";
+    JobError::Source { source_name, cause: PortError::new(FailureKind::Missing, what) }
+}
+
+impl FittedGroup {
+    /// The fitted curve, for which a bare distance is a way of the group's own mix of roads.
+    #[must_use]
+    pub fn curve(&self) -> Option<Curve> {
+        self.fit.as_ref().ok()?.curve().map(|curve| self.at_own_mix(curve))
+    }
+
+    /// A curve as it is for the group's own mix of roads.
+    #[must_use]
+    pub fn at_own_mix(&self, curve: Curve) -> Curve {
+        curve.with_shares(&self.class_shares).unwrap_or(curve)
+    }
 }
 
 /// Time from one moment to a later one; none where the clock was set back.
@@ -139,7 +165,7 @@ async fn read_once(
         FailureKind::Cancelled if cancel.is_cancelled() => JobError::Cancelled,
         _ => JobError::Source { source_name: source.describe(), cause },
     };
-    let query = ReadQuery { window: plan.request.window, selection: plan.selection.clone() };
+    let query = plan.query();
     let n_expected = tokio::select! {
         () = cancel.cancelled() => return Err(JobError::Cancelled),
         hint = source.n_rows_hint(&query) => hint.map_err(failed)?,
@@ -152,9 +178,9 @@ async fn read_once(
     let (reading, reading_query) = (Arc::clone(source), query.clone());
     reader.spawn(async move { reading.read(&reading_query, sender, &stop_reader).await });
 
-    let mut collector = Collector::new(&plan.limits, &plan.splits, plan.repeated_ids);
+    let mut collector = plan.collector();
     while let Some(batch) = next_batch(&mut batches, cancel).await? {
-        collector.take(&batch);
+        collector.take(&batch).map_err(failed)?;
         observer.notice(RunEvent::RowsRead { n_read: collector.n_read(), n_expected });
     }
     match reader.join_next().await {
@@ -180,6 +206,7 @@ async fn next_batch(
 /// with a long one at the end.
 async fn fit_groups(
     groups: Vec<GroupRecords>,
+    model: &Arc<dyn Model>,
     plan: &RunPlan,
     observer: &dyn Observer,
     cancel: &CancellationToken,
@@ -192,7 +219,7 @@ async fn fit_groups(
     loop {
         while fits.len() < plan.workers.get() && !cancel.is_cancelled() {
             let Some(group) = waiting.pop() else { break };
-            let (model, options) = (Arc::clone(&plan.model), plan.fit_options.clone());
+            let (model, options) = (Arc::clone(model), plan.fit_options.clone());
             let cancel = cancel.clone();
             fits.spawn_blocking(move || fit_group(group, &*model, &options, &cancel));
         }
@@ -220,17 +247,20 @@ fn fit_group(
     options: &FitOptions,
     cancel: &CancellationToken,
 ) -> FittedGroup {
-    let GroupRecords { key, samples, n_refused } = group;
+    let GroupRecords { key, samples, columns, n_refused, .. } = group;
     let n_used = samples.len() as u64;
     let longest_km = samples.iter().map(|s| s.distance_km).fold(0.0, f64::max);
     let work = std::panic::AssertUnwindSafe(|| {
-        let observations = Observations::new(samples);
+        let observations = Observations::with_columns(samples, columns);
         let report = fit(model, &observations, options, &|| cancel.is_cancelled());
-        (distance_bins(&observations, N_PLOT_BINS), report)
+        (distance_bins(&observations, N_PLOT_BINS), observations.class_shares(), report)
     });
-    let (bins, fit) = match std::panic::catch_unwind(work) {
-        Ok((bins, report)) => (bins, Ok(report)),
-        Err(_) => (Vec::new(), Err("the fit panicked: a mistake in speedfit".to_owned())),
+    let (bins, class_shares, fit) = match std::panic::catch_unwind(work) {
+        Ok((bins, class_shares, report)) => (bins, class_shares, Ok(report)),
+        Err(_) => {
+            let why = "the fit panicked: a mistake in speedfit".to_owned();
+            (Vec::new(), Vec::new(), Err(why))
+        }
     };
-    FittedGroup { key, n_used, n_refused, longest_km, bins, fit }
+    FittedGroup { key, n_used, n_refused, longest_km, class_shares, bins, fit }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{GroupKey, ParameterRow, ParameterSet};
+use crate::fit::models::RoadClass;
 use crate::fit::{Curve, FitReport, Identification, Termination};
 
 use super::fitting::FittedGroup;
@@ -44,12 +45,18 @@ impl JudgeRules {
     }
 
     fn implausible_speed(&self, report: &FitReport) -> Option<String> {
-        let speed = report.estimates.iter().find(|e| e.name == "cruise_speed_kmh")?;
-        // Where the records do not tell the speed, it serves as an extrapolation only.
         let (min, max) = (self.min_cruise_speed_kmh, self.max_cruise_speed_kmh);
-        let told = speed.identification == Identification::Ok;
-        (told && !(min..=max).contains(&speed.value))
-            .then(|| format!("cruise speed {:.1} km/h is outside {min} to {max} km/h", speed.value))
+        report.estimates.iter().find_map(|e| {
+            let what = match RoadClass::class_of(&e.name) {
+                Some(class) => format!("speed on roads of class `{class}`"),
+                None if e.name == "cruise_speed_kmh" => "cruise speed".to_owned(),
+                None => return None,
+            };
+            // Where the records do not tell the speed, it serves as an extrapolation only.
+            let told = e.identification == Identification::Ok;
+            let outside = told && !(min..=max).contains(&e.value);
+            outside.then(|| format!("{what} {:.1} km/h is outside {min} to {max} km/h", e.value))
+        })
     }
 
     fn jump(
@@ -59,6 +66,12 @@ impl JudgeRules {
         current: &PublishedCurves<'_>,
     ) -> Option<String> {
         let (before, after) = (current.get(&group.key)?, report.curve()?);
+        // Of ways as the group's records have them, where both tell the same roads apart.
+        let (before, after) = if before.classes() == after.classes() {
+            (group.at_own_mix(before.clone()), group.at_own_mix(after))
+        } else {
+            (before.clone(), after)
+        };
         self.reference_distances_km.iter().find_map(|&reference_km| {
             let distance_km = reference_km.min(group.longest_km);
             let change = after.median_s(distance_km) / before.median_s(distance_km) - 1.0;
@@ -107,8 +120,8 @@ impl<'a> PublishedCurves<'a> {
         }
         let curves = set.groups.iter().filter_map(|group| {
             let rows = rows.get(&group.key)?;
-            let value = |name: &str| rows.iter().find(|p| p.name == name).map(|p| p.estimate);
-            Some((&group.key, Curve::from_parameters(&group.model, value)?))
+            let rows = rows.iter().map(|p| (p.name.as_str(), p.estimate));
+            Some((&group.key, Curve::from_rows(&group.model, rows)?))
         });
         Self(curves.collect())
     }
@@ -177,6 +190,7 @@ mod tests {
             n_used: 100,
             n_refused: 7,
             longest_km: 4.0,
+            class_shares: Vec::new(),
             bins: Vec::new(),
             fit: Ok(report),
         }

@@ -5,6 +5,7 @@
 pub mod assemble;
 pub mod choose;
 pub mod collect;
+pub mod covariates;
 pub mod error;
 pub mod events;
 pub mod execute;
@@ -16,11 +17,12 @@ pub mod outcome;
 pub mod plan;
 pub mod sample;
 
+pub use covariates::FactorPlan;
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
 pub use execute::{World, execute};
 pub use fitting::{FittedGroup, FittedSource, fit_source};
 pub use judge::JudgeRules;
 pub use outcome::RunReport;
-pub use plan::{RepeatedIds, RunPlan};
+pub use plan::{ModelRecipe, RepeatedIds, RunPlan};
 pub use sample::{Sampled, sample};

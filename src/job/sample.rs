@@ -6,10 +6,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::collect::Collector;
 use super::plan::RunPlan;
 use crate::domain::{RecordBatch, RefusalRow};
-use crate::ports::{FailureKind, PortError, PortResult, ReadQuery, RecordSource};
+use crate::ports::{FailureKind, PortError, PortResult, RecordSource};
 
 /// What the first records of a source are like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub async fn sample(
     max_records: u64,
     cancel: &CancellationToken,
 ) -> PortResult<Sampled> {
-    let query = ReadQuery { window: plan.request.window, selection: plan.selection.clone() };
+    let query = plan.query();
     let stop_reader = cancel.child_token();
     let _stop_on_return = stop_reader.clone().drop_guard();
     let (sender, mut batches) = mpsc::channel(1);
@@ -44,7 +43,7 @@ pub async fn sample(
     let (reading, stop) = (Arc::clone(source), stop_reader.clone());
     reader.spawn(async move { reading.read(&query, sender, &stop).await });
 
-    let mut collector = Collector::new(&plan.limits, &plan.splits, plan.repeated_ids);
+    let mut collector = plan.collector();
     let mut is_all = false;
     loop {
         let batch = tokio::select! {
@@ -58,10 +57,10 @@ pub async fn sample(
         };
         let room = max_records - collector.n_read();
         if batch.len() as u64 > room {
-            collector.take(&beginning(&batch, room));
+            collector.take(&beginning(&batch, room))?;
             break;
         }
-        collector.take(&batch);
+        collector.take(&batch)?;
     }
     drop(batches);
     stop_reader.cancel();
@@ -83,7 +82,7 @@ pub async fn sample(
 }
 
 fn beginning(batch: &RecordBatch, n_rows: u64) -> RecordBatch {
-    let mut rows = RecordBatch::default();
+    let mut rows = RecordBatch::of_classes(&batch.classes);
     // A batch has far fewer rows than either type can count.
     for row in batch.rows().take(usize::try_from(n_rows).unwrap_or(usize::MAX)) {
         rows.push(row);

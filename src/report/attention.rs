@@ -71,7 +71,8 @@ fn findings(results: &[GroupResult]) -> Vec<Finding> {
     let names = parameter_names(results);
     let by_status = statuses.into_iter().flat_map(|(status, text)| {
         names.iter().map(move |name| {
-            let label = words::parameter_label(name).map_or((*name).to_owned(), str::to_lowercase);
+            let label =
+                words::parameter_label(name).map_or((*name).to_owned(), |l| l.to_lowercase());
             let groups = positions(results, |result| {
                 result.parameters.iter().any(|row| row.name == *name && row.status == status)
             });

@@ -11,7 +11,7 @@ pub(super) fn write(page: &mut Html, columns: &Columns<'_>) {
     if !columns.parameters.is_empty() {
         page.raw("<h3>Parameters</h3>\n<dl>\n");
         for &(name, _) in &columns.parameters {
-            page.raw("<dt>").text(words::parameter_label(name).unwrap_or(name)).raw(" ");
+            page.raw("<dt>").text(&words::parameter_label(name).unwrap_or(name.into())).raw(" ");
             page.element("code", name).raw("</dt><dd>");
             page.text(words::parameter_meaning(name).unwrap_or("see the model's settings"));
             page.raw("</dd>\n");

@@ -48,7 +48,7 @@ fn head(page: &mut Html, columns: &Columns<'_>) {
     page.raw("<thead><tr><th scope=\"col\">Group</th>");
     for &(name, unit) in &columns.parameters {
         page.raw("<th scope=\"col\" class=\"num\"").attribute("title", name).raw(">");
-        page.text(words::parameter_label(name).unwrap_or(name));
+        page.text(&words::parameter_label(name).unwrap_or(name.into()));
         page.raw("<small>").text(if unit.is_empty() { "pure number" } else { unit });
         page.raw("</small></th>");
     }

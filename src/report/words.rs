@@ -1,10 +1,13 @@
 //! The names of tables and files in an analyst's words.
 
+use std::borrow::Cow;
+
 use crate::domain::{GroupOutcome, ParameterStatus, RefusalReason, RunStatus, SourceLevel};
+use crate::fit::models::{RoadClass, WithFactors};
 
 /// A short label of a parameter; `None` for a name that only the settings know.
-pub(super) fn parameter_label(name: &str) -> Option<&'static str> {
-    Some(match name {
+pub(super) fn parameter_label(name: &str) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(match name {
         "acceleration_km_min2" => "Acceleration",
         "cruise_speed_kmh" => "Cruise speed",
         "intercept_min" => "Fixed time",
@@ -16,7 +19,16 @@ pub(super) fn parameter_label(name: &str) -> Option<&'static str> {
         "spread_b1" => "Spread b1",
         "spread_b2" => "Spread b2",
         "tail_dof" => "Tail",
-        _ => return None,
+        _ => return named_label(name).map(Cow::Owned),
+    }))
+}
+
+/// A label of a parameter that the records or settings name.
+fn named_label(name: &str) -> Option<String> {
+    let speed = RoadClass::class_of(name).map(|class| format!("Speed, {class}"));
+    speed.or_else(|| {
+        let level = name.strip_prefix(WithFactors::PREFIX)?;
+        Some(format!("Factor, {}", level.replacen('_', " ", 1)))
     })
 }
 
@@ -37,6 +49,10 @@ pub(super) fn parameter_meaning(name: &str) -> Option<&'static str> {
         "spread_b1" => "scatter that fades with distance, proportional part",
         "spread_b2" => "scatter that stays on the longest trips, as a variance",
         "tail_dof" => "degrees of freedom of the error; small means more extreme trips",
+        _ if RoadClass::class_of(name).is_some() => "the mean speed on roads of that class",
+        _ if name.starts_with(WithFactors::PREFIX) => {
+            "times of that level as a multiple of those at the reference level"
+        }
         _ => return None,
     })
 }
@@ -137,6 +153,7 @@ pub(super) fn reason_label(reason: RefusalReason) -> &'static str {
         RefusalReason::OutsideWindow => "outside the window",
         RefusalReason::UnknownRegion => "unknown region",
         RefusalReason::WeightNotPositive => "weight zero or negative",
+        RefusalReason::LengthInvalid => "length by class of road missing or not a length",
         RefusalReason::RepeatedId => "incident recorded twice",
     }
 }

@@ -14,10 +14,11 @@ use speedfit::domain::{
     GroupOutcome, Holdout, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Scores,
     Selection, Splits, Trigger, Window,
 };
+use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
-use speedfit::fit::{FitOptions, models};
 use speedfit::job::{
-    JobError, JudgeRules, RepeatedIds, RunPlan, RunReport, Silent, World, execute,
+    FactorPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport, Silent, World,
+    execute,
 };
 use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,9 @@ pub(crate) fn plan() -> RunPlan {
         limits: Limits::default(),
         splits: Splits::default(),
         repeated_ids: RepeatedIds::Keep,
-        model: models::by_name("kwh").unwrap(),
+        model: ModelRecipe::by_name("kwh").unwrap(),
+        factors: FactorPlan::default(),
+        holdout_share: 0.0,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(2).unwrap(),
         judge: JudgeRules {

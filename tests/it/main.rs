@@ -14,6 +14,7 @@ mod memory;
 mod nist;
 mod pipeline;
 mod process;
+mod road_and_factors;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
 mod sqlserver_program;

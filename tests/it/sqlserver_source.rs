@@ -4,6 +4,7 @@
 
 mod engine;
 mod faults;
+mod lengths;
 mod mapping;
 mod partitions;
 mod types;
@@ -178,6 +179,7 @@ async fn read_from(source: &SqlServerSource, query: &ReadQuery) -> PortResult<Re
         let mut all = RecordBatch::default();
         while let Some(batch) = batches.recv().await {
             assert!(!batch.is_empty() && batch.len() <= RecordBatch::MAX_ROWS);
+            all.classes.clone_from(&batch.classes);
             batch.rows().for_each(|row| all.push(row));
         }
         all

@@ -112,6 +112,9 @@ pub enum StatementError {
     /// The schema is not one to work on.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// Lengths by class of road are needed, and no import has any.
+    #[error("no file with lengths by class of road was imported")]
+    NoLengths,
     /// The stop signal, or a receiver that has gone.
     #[error("stopped before it was complete")]
     Cancelled,
@@ -157,6 +160,7 @@ impl EmbeddedError {
             Self::Ledger { source, .. } => match source {
                 StatementError::Sqlite(error) => kind_of_sqlite(&error.0),
                 StatementError::Migration(_) => FailureKind::SchemaForeign,
+                StatementError::NoLengths => FailureKind::Missing,
                 StatementError::Cancelled => FailureKind::Cancelled,
                 StatementError::Rule(_) => FailureKind::Internal,
             },
@@ -173,6 +177,10 @@ impl EmbeddedError {
             Self::FolderMissing { .. } => Some("make the folder, or check `embedded.path`"),
             Self::IsFolder { .. } => Some("name a file in it: `embedded.path`"),
             Self::NotOurs { .. } => Some("name another file: `embedded.path`"),
+            Self::Ledger { source: StatementError::NoLengths, .. } => Some(
+                "import a file with columns `length_<class>_km`, or those of `columns.lengths`, \
+                 or fit another model",
+            ),
             Self::Foreign { .. } | Self::Outdated { .. } | Self::Task { .. } => None,
             Self::File { .. } | Self::Open { .. } | Self::Ledger { .. } | Self::Lock { .. } => {
                 hint_for(self.kind())

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{EmbeddedError, StatementError};
 use super::rows::{count_stored, time, time_text};
-use super::{Embedded, Mode, blocking, connection, in_transaction};
+use super::{Embedded, Mode, blocking, connection, in_transaction, lengths};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
-use crate::ports::{PortError, PortResult, ReadQuery, RecordSource};
+use crate::ports::{Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
 /// Batches between the reader of a file and the writer of the database.
 const CHANNEL_BATCHES: usize = 4;
@@ -85,7 +85,8 @@ impl Embedded {
         let (batches, inlet) = mpsc::channel(CHANNEL_BATCHES);
         let (complete, completed) = oneshot::channel();
         let reading = async {
-            source.read(&ReadQuery::default(), batches, cancel).await?;
+            let all = ReadQuery { lengths: Lengths::IfAny, ..ReadQuery::default() };
+            source.read(&all, batches, cancel).await?;
             // Without this word, whatever happens to this side, nothing is kept.
             let _ = complete.send(());
             Ok::<(), PortError>(())
@@ -162,9 +163,14 @@ fn insert_file(
     let import_id = transaction.last_insert_rowid();
     let mut summary = ImportSummary { import_id, n_rows: 0, n_faults: 0 };
     let mut statement = transaction.prepare_cached(include_str!("sql/insert_incident.sql"))?;
+    let mut bytes = Vec::new();
     while let Some(batch) = inlet.batches.blocking_recv() {
+        if summary.n_rows == 0 {
+            lengths::insert_classes(transaction, import_id, &batch.classes)?;
+        }
         for row in batch.rows() {
-            insert_row(&mut statement, import_id, &row)?;
+            lengths::encode(row.lengths_km, &mut bytes);
+            insert_row(&mut statement, import_id, &row, &bytes)?;
         }
         summary.n_rows += batch.len() as u64;
         summary.n_faults += batch.faults.len() as u64;
@@ -201,6 +207,7 @@ fn insert_row(
     statement: &mut CachedStatement<'_>,
     import_id: i64,
     row: &RecordRef<'_>,
+    lengths: &[u8],
 ) -> rusqlite::Result<()> {
     statement.raw_bind_parameter(1, import_id)?;
     statement.raw_bind_parameter(2, row.incident_id.map(IncidentId::text))?;
@@ -212,6 +219,7 @@ fn insert_row(
     statement.raw_bind_parameter(8, row.travel_time_s.map(storable))?;
     statement.raw_bind_parameter(9, row.weight.map(storable))?;
     statement.raw_bind_parameter(10, row.fault)?;
+    statement.raw_bind_parameter(11, (!lengths.is_empty()).then_some(lengths))?;
     statement.raw_execute().map(|_| ())
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod examine;
 mod import;
 mod journal;
+mod lengths;
 mod locks;
 mod parameters;
 mod rows;

@@ -13,7 +13,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the embedded database, in order.
-static MIGRATIONS: [Migration; 4] = [
+static MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -28,6 +28,11 @@ static MIGRATIONS: [Migration; 4] = [
         version: 3,
         name: "records",
         sql: include_str!("../../../migrations/embedded/V0003__records.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "lengths",
+        sql: include_str!("../../../migrations/embedded/V0004__lengths.sql"),
     },
     Migration {
         version: 5,

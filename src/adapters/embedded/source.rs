@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{EmbeddedError, StatementError};
+use super::lengths::Classes;
 use super::{Embedded, blocking, connection};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch, Selection};
-use crate::ports::{PortResult, ReadQuery, RecordSource};
+use crate::ports::{Lengths, PortResult, ReadQuery, RecordSource};
 
 #[async_trait]
 impl RecordSource for Embedded {
@@ -53,6 +54,8 @@ impl RecordSource for Embedded {
 
 /// Position of the region in a row of `incidents.sql`.
 const REGION: usize = 1;
+/// Positions of the import and of the lengths.
+const LENGTHS: (usize, usize) = (9, 10);
 
 /// Where batches go; waits for room, and for the stop signal.
 struct Outlet {
@@ -85,33 +88,44 @@ fn stream(
     query: &ReadQuery,
     outlet: &Outlet,
 ) -> Result<(), StatementError> {
+    let classes = Classes::read(connection, query.lengths)?;
+    let lengths = if classes.all.is_empty() { "NULL" } else { "lengths" };
     if query.window.is_unbounded() {
-        let mut statement = connection.prepare(include_str!("sql/all_incidents.sql"))?;
-        send_rows(statement.query([])?, &query.selection, outlet)
+        let sql = include_str!("sql/all_incidents.sql").replace("{lengths}", lengths);
+        let mut statement = connection.prepare(&sql)?;
+        send_rows(statement.query([])?, query, &classes, outlet)
     } else {
-        let mut statement = connection.prepare(include_str!("sql/incidents.sql"))?;
-        send_rows(statement.query(query.window.bounds_us())?, &query.selection, outlet)
+        let sql = include_str!("sql/incidents.sql").replace("{lengths}", lengths);
+        let mut statement = connection.prepare(&sql)?;
+        send_rows(statement.query(query.window.bounds_us())?, query, &classes, outlet)
     }
 }
 
 fn send_rows(
     mut rows: rusqlite::Rows<'_>,
-    selection: &Selection,
+    query: &ReadQuery,
+    classes: &Classes,
     outlet: &Outlet,
 ) -> Result<(), StatementError> {
-    let mut batch = RecordBatch::default();
+    let mut batch = RecordBatch::of_classes(&classes.all);
+    let mut lengths = vec![None; classes.all.len()];
     let mut n_seen = 0_usize;
     while let Some(row) = rows.next()? {
+        if n_seen == 0 && query.lengths == Lengths::Needed && classes.all.is_empty() {
+            return Err(StatementError::NoLengths);
+        }
         // A selection may pass over many rows between two batches.
         n_seen += 1;
         if n_seen.is_multiple_of(RecordBatch::MAX_ROWS) {
             outlet.check()?;
         }
-        if is_selected(selection, text(row, REGION)?) {
-            batch.push(record(row)?);
+        if is_selected(&query.selection, text(row, REGION)?) {
+            classes.lengths(row, LENGTHS, &mut lengths)?;
+            batch.push(RecordRef { lengths_km: &lengths, ..record(row)? });
         }
         if batch.is_full() {
-            outlet.send(std::mem::take(&mut batch))?;
+            let next = RecordBatch::of_classes(&classes.all);
+            outlet.send(std::mem::replace(&mut batch, next))?;
         }
     }
     if batch.is_empty() { outlet.check() } else { outlet.send(batch) }
@@ -133,6 +147,7 @@ fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
         distance_km: row.get(5)?,
         travel_time_s: row.get(6)?,
         weight: row.get(7)?,
+        lengths_km: &[],
         fault: text(row, 8)?,
     })
 }

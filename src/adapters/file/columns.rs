@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::FileError;
-use super::options::{ColumnMap, Field};
+use super::options::{ColumnMap, Field, LengthColumn};
 use super::values::clip;
 
 /// Names that an error lists at the most: a wide export has hundreds.
@@ -14,33 +14,40 @@ const MAX_LISTED: usize = 30;
 pub(super) struct Columns {
     index: [Option<usize>; Field::COUNT],
     names: [String; Field::COUNT],
+    /// Columns with lengths by class of road, and where they stand.
+    lengths: Vec<(LengthColumn, usize)>,
 }
 
 impl Columns {
-    /// Finds the fields among the trimmed names of a header. `delimiter` is that of a text file: a
-    /// wrong one is the first thing to guess.
+    /// Finds the fields among the trimmed names of a header, and the columns with `lengths`.
+    /// `delimiter` is that of a text file: a wrong one is the first thing to guess.
     pub(super) fn find(
         path: &Path,
         header: &[String],
         map: &ColumnMap,
+        lengths: &[LengthColumn],
         delimiter: Option<u8>,
     ) -> Result<Self, FileError> {
-        let mut columns =
-            Self { index: [None; Field::COUNT], names: Field::ALL.map(|_| String::new()) };
+        let mut columns = Self {
+            index: [None; Field::COUNT],
+            names: Field::ALL.map(|_| String::new()),
+            lengths: Vec::new(),
+        };
         let mut missing = Vec::new();
         for field in Field::ALL {
             let name = map.column(field);
-            let mut places = header.iter().enumerate().filter(|(_, n)| *n == name);
-            let found = places.next();
-            if places.next().is_some() {
-                let column = name.to_owned();
-                return Err(FileError::DuplicateColumn { path: path.to_owned(), column });
-            }
+            let found = place(path, header, name)?;
             if found.is_none() && map.is_needed(field) {
                 missing.push(name);
             }
-            columns.index[field as usize] = found.map(|(at, _)| at);
+            columns.index[field as usize] = found;
             columns.names[field as usize] = name.to_owned();
+        }
+        for length in lengths {
+            match place(path, header, &length.name)? {
+                Some(at) => columns.lengths.push((length.clone(), at)),
+                None => missing.push(&length.name),
+            }
         }
         if missing.is_empty() {
             return Ok(columns);
@@ -64,6 +71,11 @@ impl Columns {
         &self.names[field as usize]
     }
 
+    /// The columns with lengths, and where they stand, counted from 0.
+    pub(super) fn lengths(&self) -> &[(LengthColumn, usize)] {
+        &self.lengths
+    }
+
     /// The fields that the file has, with the names of their columns.
     pub(super) fn found(&self) -> impl Iterator<Item = (Field, &str)> {
         let fields = Field::ALL.into_iter().filter(|field| self.index(*field).is_some());
@@ -72,11 +84,23 @@ impl Columns {
 
     /// Every column that is used, ascending, each once.
     pub(super) fn used(&self) -> Vec<usize> {
-        let mut used: Vec<usize> = self.index.iter().copied().flatten().collect();
+        let lengths = self.lengths.iter().map(|(_, at)| *at);
+        let mut used: Vec<usize> = self.index.iter().copied().flatten().chain(lengths).collect();
         used.sort_unstable();
         used.dedup();
         used
     }
+}
+
+/// Where the column of that name stands; an error where there are two.
+fn place(path: &Path, header: &[String], name: &str) -> Result<Option<usize>, FileError> {
+    let mut places = header.iter().enumerate().filter(|(_, n)| *n == name);
+    let found = places.next();
+    if places.next().is_some() {
+        let column = name.to_owned();
+        return Err(FileError::DuplicateColumn { path: path.to_owned(), column });
+    }
+    Ok(found.map(|(at, _)| at))
 }
 
 /// Names in backticks, as many as a message can take.
@@ -143,7 +167,7 @@ mod tests {
 
     fn find(header: &str, map: &ColumnMap) -> Result<Columns, FileError> {
         let names: Vec<String> = header.split(',').map(str::to_owned).collect();
-        Columns::find(Path::new("x.csv"), &names, map, Some(b','))
+        Columns::find(Path::new("x.csv"), &names, map, &[], Some(b','))
     }
 
     #[test]

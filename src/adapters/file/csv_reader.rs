@@ -1,6 +1,7 @@
 //! Records from CSV, one reused row at a time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -22,6 +23,8 @@ pub(super) struct CsvReader {
     rows: Rows,
     parser: RowParser,
     record: ByteRecord,
+    /// Classes of road whose lengths are read.
+    classes: Arc<[String]>,
 }
 
 impl CsvReader {
@@ -58,18 +61,26 @@ impl CsvReader {
         let header: Vec<String> =
             record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let delimiter = Some(options.delimiter);
-        let columns = Columns::find(&rows.path, &header, &options.columns, delimiter)?;
+        let there = header.iter().map(String::as_str);
+        let lengths = options.lengths.wanted(there, options.distance_unit);
+        let columns = Columns::find(&rows.path, &header, &options.columns, &lengths, delimiter)?;
+        let classes = lengths.into_iter().map(|length| length.class).collect();
         let parser = RowParser { columns, n_columns: header.len(), options: options.clone() };
-        Ok(Self { rows, parser, record })
+        Ok(Self { rows, parser, record, classes })
     }
 
     pub(super) fn columns(&self) -> &Columns {
         &self.parser.columns
     }
 
+    pub(super) fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
     /// The next rows, or `None` at the end.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, FileError> {
-        let mut batch = RecordBatch::default();
+        let mut batch = RecordBatch::of_classes(&self.classes);
+        let mut lengths = vec![None; self.classes.len()];
         batch.occurred_at_us.reserve_exact(RecordBatch::MAX_ROWS);
         batch.distance_km.reserve_exact(RecordBatch::MAX_ROWS);
         batch.travel_time_s.reserve_exact(RecordBatch::MAX_ROWS);
@@ -80,9 +91,10 @@ impl CsvReader {
                 break;
             }
             n_bytes += self.record.as_slice().len();
-            let (row, fault) = self.parser.parse(&self.record);
+            let (row, mut fault) = self.parser.parse(&self.record);
+            self.parser.lengths(&self.record, &mut lengths, &mut fault);
             let fault = fault.at(|| self.rows.place_of(&self.record));
-            batch.push(RecordRef { fault: fault.as_deref(), ..row });
+            batch.push(RecordRef { fault: fault.as_deref(), lengths_km: &lengths, ..row });
         }
         Ok((!batch.is_empty()).then_some(batch))
     }
@@ -181,29 +193,33 @@ impl RowParser {
             region: self.text(row, Field::Region, &mut fault),
             parent_region: self.text(row, Field::ParentRegion, &mut fault),
             priority: self.text(row, Field::Priority, &mut fault),
+            lengths_km: &[],
             fault: None,
         };
         (record, fault)
     }
 
+    /// Lengths by class of road, km.
+    fn lengths(&self, record: &ByteRecord, lengths: &mut [Option<f64>], fault: &mut Fault) {
+        if lengths.is_empty() {
+            return;
+        }
+        let row = Row { record, text: str::from_utf8(record.as_slice()).ok() };
+        for (length, (column, at)) in lengths.iter_mut().zip(self.columns.lengths()) {
+            let text = row.trimmed(*at, &column.name, fault);
+            let value = text.and_then(|text| read_number(text, &column.name, fault));
+            *length = value.map(|x| column.unit.to_km(x));
+        }
+    }
+
     /// The trimmed text of a field, or `None` where it is blank, absent or not UTF-8.
     fn text<'a>(&self, row: Row<'a>, field: Field, fault: &mut Fault) -> Option<&'a str> {
-        let index = self.columns.index(field)?;
-        if let Some(text) = row.text(index) {
-            return Some(trimmed(text)).filter(|text| !text.is_empty());
-        }
-        let shown = String::from_utf8_lossy(row.record.get(index)?);
-        fault.value(&shown, self.columns.name(field), "text in UTF-8");
-        None
+        row.trimmed(self.columns.index(field)?, self.columns.name(field), fault)
     }
 
     fn number(&self, row: Row<'_>, field: Field, fault: &mut Fault) -> Option<f64> {
         let text = self.text(row, field, fault)?;
-        let value = number(text);
-        if value.is_none() {
-            fault.value(text, self.columns.name(field), "a number");
-        }
-        value
+        read_number(text, self.columns.name(field), fault)
     }
 
     fn timestamp_us(&self, row: Row<'_>, fault: &mut Fault) -> Option<i64> {
@@ -233,6 +249,24 @@ impl<'a> Row<'a> {
             None => str::from_utf8(self.record.get(index)?).ok(),
         }
     }
+
+    /// The trimmed text of a column, or `None` where it is blank, absent or not UTF-8.
+    fn trimmed(self, index: usize, column: &str, fault: &mut Fault) -> Option<&'a str> {
+        if let Some(text) = self.text(index) {
+            return Some(trimmed(text)).filter(|text| !text.is_empty());
+        }
+        let shown = String::from_utf8_lossy(self.record.get(index)?);
+        fault.value(&shown, column, "text in UTF-8");
+        None
+    }
+}
+
+fn read_number(text: &str, column: &str, fault: &mut Fault) -> Option<f64> {
+    let value = number(text);
+    if value.is_none() {
+        fault.value(text, column, "a number");
+    }
+    value
 }
 
 /// The text without blanks around it; most have none, which a look at both ends tells.

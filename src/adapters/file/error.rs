@@ -82,6 +82,12 @@ pub enum FileError {
         /// A guess at the cause.
         guess: Option<String>,
     },
+    /// Lengths by class of road are needed, and no column holds one.
+    #[error("`{}` has no column `length_<class>_km`", path.display())]
+    NoLengths {
+        /// The file.
+        path: PathBuf,
+    },
     /// A column that is needed is there more than once.
     #[error("`{}` has more than one column `{column}`", path.display())]
     DuplicateColumn {
@@ -165,6 +171,7 @@ impl FileError {
             | Self::Empty { .. }
             | Self::NotCsv { .. }
             | Self::MissingColumns { .. }
+            | Self::NoLengths { .. }
             | Self::DuplicateColumn { .. }
             | Self::RowTooLong { .. }
             | Self::UnclosedQuote { .. }
@@ -187,6 +194,10 @@ impl FileError {
                 return Some(format!("let the name end in {known}{}", or_name_the_format(known)));
             }
             Self::NotCsv { remedy, .. } => remedy,
+            Self::NoLengths { .. } => {
+                "name the columns with lengths by class of road under `columns.lengths`, or fit \
+                 another model"
+            }
             Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path; a relative one starts at the working directory"
             }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
+use super::columns::listed;
 use super::options::{Field, FileOptions};
 use super::reader::RecordReader;
 use super::source::FileSource;
@@ -36,7 +37,14 @@ fn look(options: &FileOptions) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed("file", &error.into())],
     };
     let mb = size as f64 / 1e6;
-    vec![Finding::new("file", Grade::Good, format!("`{shown}`, {mb:.1} MB")), columns(&reader)]
+    let file = Finding::new("file", Grade::Good, format!("`{shown}`, {mb:.1} MB"));
+    let mut findings = vec![file, columns(&reader)];
+    if !reader.classes().is_empty() {
+        let names = listed(reader.classes().iter().map(String::as_str));
+        let text = format!("of {names}; read where the model needs them");
+        findings.push(Finding::new("lengths by class of road", Grade::Good, text));
+    }
+    findings
 }
 
 fn columns(reader: &RecordReader) -> Finding {

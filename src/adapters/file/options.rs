@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::format::Format;
+use crate::domain::record::road;
 
 /// What a record consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +113,60 @@ impl ColumnMap {
     }
 }
 
+/// Which columns hold lengths by class of road.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum LengthColumns {
+    /// None is looked for.
+    None,
+    /// Those of the contract, `length_<class>_km`, in km whatever the unit of the distance; in the
+    /// order in which they stand.
+    #[default]
+    Contract,
+    /// Class and column; all must be there, in the unit of the distance.
+    Named(Vec<(String, String)>),
+}
+
+/// A column with lengths that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::adapters) struct LengthColumn {
+    /// Class of road.
+    pub(in crate::adapters) class: String,
+    /// The column's name.
+    pub(in crate::adapters) name: String,
+    /// Unit of its values.
+    pub(in crate::adapters) unit: DistanceUnit,
+}
+
+impl LengthColumns {
+    /// The columns to be read of those that there are, whose names `there` tells; of named ones, all.
+    pub(in crate::adapters) fn wanted<'a>(
+        &self,
+        there: impl Iterator<Item = &'a str>,
+        distance_unit: DistanceUnit,
+    ) -> Vec<LengthColumn> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Contract => {
+                let found = there.filter_map(|name| Some((road::class_of_column(name)?, name)));
+                let column = |(class, name): (&str, &str)| LengthColumn {
+                    class: class.to_owned(),
+                    name: name.to_owned(),
+                    unit: DistanceUnit::Km,
+                };
+                found.map(column).collect()
+            }
+            Self::Named(named) => {
+                let column = |(class, name): &(String, String)| LengthColumn {
+                    class: class.clone(),
+                    name: name.clone(),
+                    unit: distance_unit,
+                };
+                named.iter().map(column).collect()
+            }
+        }
+    }
+}
+
 /// Unit of the distance column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DistanceUnit {
@@ -169,6 +224,8 @@ pub struct FileOptions {
     pub format: Option<Format>,
     /// Which column holds what.
     pub columns: ColumnMap,
+    /// Which columns hold lengths by class of road.
+    pub lengths: LengthColumns,
     /// Unit of the distance column.
     pub distance_unit: DistanceUnit,
     /// Unit of the travel-time column.
@@ -187,6 +244,7 @@ impl FileOptions {
             path: path.into(),
             format: None,
             columns: ColumnMap::default(),
+            lengths: LengthColumns::default(),
             distance_unit: DistanceUnit::default(),
             time_unit: TimeUnit::default(),
             time_zone: TimeZone::UTC,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch as ArrowBatch};
 use arrow_schema::{ArrowError, DataType, Schema};
@@ -27,6 +28,8 @@ pub(super) struct ParquetReader {
     columns: Columns,
     /// The file's columns that are read, ascending.
     used: Vec<usize>,
+    /// Classes of road whose lengths are read.
+    classes: Arc<[String]>,
     options: FileOptions,
 }
 
@@ -39,7 +42,10 @@ impl ParquetReader {
         let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
         let schema = builder.schema();
         let header: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
-        let columns = Columns::find(path, &header, &options.columns, None)?;
+        let there = header.iter().map(String::as_str);
+        let lengths = options.lengths.wanted(there, options.distance_unit);
+        let columns = Columns::find(path, &header, &options.columns, &lengths, None)?;
+        let classes = lengths.into_iter().map(|length| length.class).collect();
         check_types(path, schema, &columns)?;
         let used = columns.used();
         let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
@@ -47,11 +53,16 @@ impl ParquetReader {
         let batches = guarded(path, || {
             builder.with_projection(mask).with_batch_size(RecordBatch::MAX_ROWS).build()
         })?;
-        Ok(Self { batches, n_rows, n_rows_read: 0, columns, used, options: options.clone() })
+        let options = options.clone();
+        Ok(Self { batches, n_rows, n_rows_read: 0, columns, used, classes, options })
     }
 
     pub(super) fn columns(&self) -> &Columns {
         &self.columns
+    }
+
+    pub(super) fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     pub(super) fn n_rows(&self) -> Option<u64> {
@@ -87,22 +98,41 @@ impl ParquetReader {
             distance: array(Field::Distance).map(Numbers::of).transpose()?,
             travel_time: array(Field::TravelTime).map(Numbers::of).transpose()?,
             weight: array(Field::Weight).map(Numbers::of).transpose()?,
+            lengths: (self.columns.lengths().iter())
+                .filter_map(|(_, at)| self.array_at(batch, *at))
+                .map(Numbers::of)
+                .collect::<Result<_, _>>()?,
         })
     }
 
     fn array<'a>(&self, batch: &'a ArrowBatch, field: Field) -> Option<&'a ArrayRef> {
-        let place = self.used.binary_search(&self.columns.index(field)?).ok()?;
-        batch.columns().get(place)
+        self.array_at(batch, self.columns.index(field)?)
+    }
+
+    /// The column of the batch that is the one at `index` in the file.
+    fn array_at<'a>(&self, batch: &'a ArrowBatch, index: usize) -> Option<&'a ArrayRef> {
+        batch.columns().get(self.used.binary_search(&index).ok()?)
     }
 
     fn rows(&self, arrays: &Arrays, n_rows: usize) -> RecordBatch {
-        let mut rows = RecordBatch::default();
+        let mut rows = RecordBatch::of_classes(&self.classes);
+        let mut lengths = vec![None; self.classes.len()];
         for row in 0..n_rows {
-            let (record, fault) = self.row(arrays, row);
+            let (record, mut fault) = self.row(arrays, row);
+            self.lengths(arrays, row, &mut lengths, &mut fault);
             let fault = fault.at(|| format!("row {}", self.n_rows_read + row as u64 + 1));
-            rows.push(RecordRef { fault: fault.as_deref(), ..record });
+            rows.push(RecordRef { fault: fault.as_deref(), lengths_km: &lengths, ..record });
         }
         rows
+    }
+
+    /// Lengths by class of road, km.
+    fn lengths(&self, arrays: &Arrays, row: usize, lengths: &mut [Option<f64>], fault: &mut Fault) {
+        let columns = self.columns.lengths().iter().zip(&arrays.lengths);
+        for (length, ((column, _), numbers)) in lengths.iter_mut().zip(columns) {
+            let value = known(numbers.get(row), &column.name, "a number", fault);
+            *length = value.map(|x| column.unit.to_km(x));
+        }
     }
 
     fn row<'a>(&self, arrays: &'a Arrays, row: usize) -> (RecordRef<'a>, Fault) {
@@ -110,7 +140,7 @@ impl ParquetReader {
         let text = |texts: &'a Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row));
         let mut number = |field, numbers: &Option<Numbers>| {
             let value = numbers.as_ref().map_or(Value::Null, |numbers| numbers.get(row));
-            self.known(value, field, "a number", &mut fault)
+            known(value, self.columns.name(field), "a number", &mut fault)
         };
         let distance = number(Field::Distance, &arrays.distance);
         let travel_time = number(Field::TravelTime, &arrays.travel_time);
@@ -122,29 +152,30 @@ impl ParquetReader {
             region: text(&arrays.region),
             parent_region: text(&arrays.parent_region),
             priority: text(&arrays.priority),
-            occurred_at_us: self.known(at, Field::OccurredAt, "a time stamp", &mut fault),
+            occurred_at_us: known(
+                at,
+                self.columns.name(Field::OccurredAt),
+                "a time stamp",
+                &mut fault,
+            ),
             distance_km: distance.map(|x| self.options.distance_unit.to_km(x)),
             travel_time_s: travel_time.map(|x| self.options.time_unit.to_s(x)),
             weight,
+            lengths_km: &[],
             fault: None,
         };
         (record, fault)
     }
+}
 
-    fn known<T>(
-        &self,
-        value: Value<'_, T>,
-        field: Field,
-        what: &str,
-        fault: &mut Fault,
-    ) -> Option<T> {
-        match value {
-            Value::Null => None,
-            Value::Known(value) => Some(value),
-            Value::Unreadable(text) => {
-                fault.value(&text, self.columns.name(field), what);
-                None
-            }
+/// What a row of a column holds; noted where it cannot be read.
+fn known<T>(value: Value<'_, T>, column: &str, what: &str, fault: &mut Fault) -> Option<T> {
+    match value {
+        Value::Null => None,
+        Value::Known(value) => Some(value),
+        Value::Unreadable(text) => {
+            fault.value(&text, column, what);
+            None
         }
     }
 }
@@ -159,6 +190,8 @@ struct Arrays {
     distance: Option<Numbers>,
     travel_time: Option<Numbers>,
     weight: Option<Numbers>,
+    /// By class of road.
+    lengths: Vec<Numbers>,
 }
 
 fn kind_of(field: Field) -> Kind {
@@ -170,15 +203,16 @@ fn kind_of(field: Field) -> Kind {
 }
 
 fn check_types(path: &Path, schema: &Schema, columns: &Columns) -> Result<(), FileError> {
-    for field in Field::ALL {
-        let Some(index) = columns.index(field) else {
-            continue;
-        };
-        let (found, kind) = (schema.field(index).data_type(), kind_of(field));
+    let fields = Field::ALL.into_iter();
+    let fields = fields
+        .filter_map(|field| Some((columns.index(field)?, columns.name(field), kind_of(field))));
+    let lengths = columns.lengths().iter().map(|(l, at)| (*at, l.name.as_str(), Kind::Number));
+    for (index, name, kind) in fields.chain(lengths) {
+        let found = schema.field(index).data_type();
         if !kind.takes(found) {
             return Err(FileError::ColumnType {
                 path: path.to_owned(),
-                column: columns.name(field).to_owned(),
+                column: name.to_owned(),
                 found: type_name(found),
                 wanted: kind.wanted(),
             });

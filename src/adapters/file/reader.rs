@@ -60,6 +60,15 @@ impl RecordReader {
         .found()
     }
 
+    /// Classes of road whose lengths are read, as the batches have them.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        match &self.reader {
+            Reader::Csv(reader) => reader.classes(),
+            Reader::Parquet(reader) => reader.classes(),
+        }
+    }
+
     /// Rows of the whole file, where the format tells.
     #[must_use]
     pub fn n_rows(&self) -> Option<u64> {

@@ -6,11 +6,12 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::error::FileError;
 use super::format::{Format, record_format};
-use super::options::FileOptions;
+use super::options::{FileOptions, LengthColumns};
 use super::reader::RecordReader;
 use crate::domain::{RecordBatch, Selection};
-use crate::ports::{FailureKind, PortError, PortResult, ReadQuery, RecordSource};
+use crate::ports::{FailureKind, Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
 /// Records of one file. It reads the whole file, whatever the window: the job refuses the rows
 /// outside, so that they are counted.
@@ -26,9 +27,17 @@ impl FileSource {
         Self { options }
     }
 
-    async fn open(&self) -> PortResult<RecordReader> {
-        let options = self.options.clone();
-        Ok(spawn_blocking(move || RecordReader::open(&options)).await.map_err(broken)??)
+    async fn open(&self, lengths: Lengths) -> PortResult<RecordReader> {
+        let mut options = self.options.clone();
+        if lengths == Lengths::No {
+            options.lengths = LengthColumns::None;
+        }
+        let opened = spawn_blocking(move || RecordReader::open(&options)).await;
+        let reader = opened.map_err(broken)??;
+        if lengths == Lengths::Needed && reader.classes().is_empty() {
+            return Err(FileError::NoLengths { path: self.options.path.clone() }.into());
+        }
+        Ok(reader)
     }
 }
 
@@ -44,7 +53,7 @@ impl RecordSource for FileSource {
         if format == Format::Csv || !query.selection.is_all() {
             return Ok(None);
         }
-        Ok(self.open().await?.n_rows())
+        Ok(self.open(query.lengths).await?.n_rows())
     }
 
     async fn read(
@@ -56,7 +65,7 @@ impl RecordSource for FileSource {
         // The guard stops the thread where this future is dropped before its end.
         let stop = cancel.child_token();
         let _guard = stop.clone().drop_guard();
-        let reader = self.open().await?;
+        let reader = self.open(query.lengths).await?;
         let selection = query.selection.clone();
         let runtime = Handle::current();
         let task = move || {
@@ -79,7 +88,7 @@ fn selected(batch: RecordBatch, selection: &Selection) -> RecordBatch {
     if selection.is_all() {
         return batch;
     }
-    let mut rest = RecordBatch::default();
+    let mut rest = RecordBatch::of_classes(&batch.classes);
     for row in batch.rows() {
         if row.region.is_some_and(|region| selection.contains(region)) {
             rest.push(row);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Hold;
 use crate::domain::RecordBatch;
 use crate::domain::record::RecordRef;
-use crate::ports::{FailureKind, PortError, PortResult, ReadQuery, RecordSource};
+use crate::ports::{FailureKind, Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
 /// Delivers what it was given, as every source does: within the window, of the regions selected.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +119,10 @@ impl RecordSource for MemorySource {
     ) -> PortResult<()> {
         for (n_sent, batch) in self.batches.iter().enumerate() {
             self.meet_fault(n_sent, cancel).await?;
-            let mut wanted = RecordBatch::default();
+            let mut wanted = match query.lengths {
+                Lengths::No => RecordBatch::default(),
+                Lengths::IfAny | Lengths::Needed => RecordBatch::of_classes(&batch.classes),
+            };
             for row in batch.rows().filter(|row| is_wanted(query, row)) {
                 wanted.push(row);
             }

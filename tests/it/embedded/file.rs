@@ -60,7 +60,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!((report.from_version, report.to_version), (0, 5));
     assert_eq!(
         report.applied,
-        ["V0001__ledger", "V0002__views", "V0003__records", "V0005__detail"]
+        ["V0001__ledger", "V0002__views", "V0003__records", "V0004__lengths", "V0005__detail"]
     );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
 }

@@ -9,7 +9,7 @@ use speedfit::adapters::embedded::{
 use speedfit::adapters::memory::{Hold, MemorySource};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{IncidentId, Limits, RecordBatch, RefusalReason, Selection, Window};
-use speedfit::ports::{FailureKind, PortResult, ReadQuery, RecordSource};
+use speedfit::ports::{FailureKind, Lengths, PortResult, ReadQuery, RecordSource};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,7 @@ fn rows() -> Vec<RecordRef<'static>> {
         distance_km: Some(0.1 + 0.2),
         travel_time_s: Some(240.0),
         weight: Some(2.0),
+        lengths_km: &[],
         fault: None,
     };
     vec![
@@ -116,14 +117,14 @@ async fn the_window_and_the_selection_are_kept_as_by_every_source() {
         (Window { from: after, to: noon }, 2),
     ];
     for (window, n_rows) in windows {
-        let query = ReadQuery { window, selection: Selection::default() };
+        let query = ReadQuery { window, ..ReadQuery::default() };
         let found = collect(&database, &query).await.unwrap();
         let expected = collect(&source, &query).await.unwrap();
         assert_eq!(ids_of(&found), ids_of(&expected), "{window}");
         assert_eq!(ids_of(&found).len(), n_rows, "{window}");
     }
     for (pattern, n_rows) in [("North", 4), ("O'Hara/*?", 1), ("*th", 5), ("*", 6), ("x", 0)] {
-        let query = ReadQuery { window: Window::ALL, selection: Selection::new([pattern]) };
+        let query = ReadQuery { selection: Selection::new([pattern]), ..ReadQuery::default() };
         let found = collect(&database, &query).await.unwrap();
         let expected = collect(&source, &query).await.unwrap();
         assert_eq!(ids_of(&found), ids_of(&expected), "{pattern}");
@@ -266,4 +267,50 @@ async fn a_read_stops_when_it_is_told_or_nobody_listens() {
     let query = ReadQuery { selection: Selection::new(["nowhere"]), ..ReadQuery::default() };
     let read = database.read(&query, batches, &cancel).await;
     assert_eq!(read.unwrap_err().kind, FailureKind::Cancelled);
+}
+
+/// Rows with lengths of these classes.
+fn with_lengths(classes: &[&str], lengths: &[&[Option<f64>]]) -> MemorySource {
+    let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+    let mut batch = RecordBatch::of_classes(&classes);
+    for lengths_km in lengths {
+        batch.push(RecordRef { lengths_km, ..rows()[0] });
+    }
+    MemorySource::new(vec![batch])
+}
+
+#[tokio::test]
+async fn lengths_of_every_import_are_kept_by_class() {
+    let desk = Desk::new();
+    let database = desk.database().await;
+    let needed = ReadQuery { lengths: Lengths::Needed, ..ReadQuery::default() };
+    assert!(collect(&database, &needed).await.unwrap().is_empty());
+    import(&database, "none.csv", &MemorySource::of_rows([rows()[0]], 1)).await.unwrap();
+    let refused = collect(&database, &needed).await.unwrap_err();
+    assert_eq!((refused.kind, refused.hint.is_some()), (FailureKind::Missing, true));
+    let odd = [Some(0.1 + 0.2), None, Some(f64::NAN)];
+    let first = with_lengths(&["a", "b", "c"], &[&odd, &[Some(-1.0), Some(0.0), Some(2.0)]]);
+    import(&database, "abc.csv", &first).await.unwrap();
+    let second = with_lengths(&["d", "b"], &[&[Some(4.0), Some(5.0)]]);
+    import(&database, "db.csv", &second).await.unwrap();
+    let expected = [
+        [None, None, None, None],
+        [Some(0.1 + 0.2), None, Some(f64::INFINITY), None],
+        [Some(-1.0), Some(0.0), Some(2.0), None],
+        [None, Some(5.0), None, Some(4.0)],
+    ];
+    let window = Window { to: rows()[0].occurred_at_us.map(after), ..Window::ALL };
+    for query in [needed.clone(), ReadQuery { window, ..needed }] {
+        let batches = collect(&database, &query).await.unwrap();
+        assert_eq!(&*batches[0].classes, ["a", "b", "c", "d"]);
+        let lengths = batches.iter().flat_map(RecordBatch::rows).map(|row| row.lengths_km);
+        assert_eq!(lengths.collect::<Vec<_>>(), expected);
+    }
+    let batches = collect(&database, &ReadQuery::default()).await.unwrap();
+    assert!(batches[0].classes.is_empty() && batches[0].lengths_km.is_empty());
+    assert_eq!(batches[0].len(), 4);
+}
+
+fn after(us: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(us + 1).unwrap()
 }

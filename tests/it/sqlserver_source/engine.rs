@@ -75,7 +75,7 @@ async fn names_windows_and_selections_are_the_servers_too() {
                     to: Some(at("2026-01-02T00:00:00Z")),
                 };
                 check(ReadQuery { window, ..ReadQuery::default() }, &[2.0, 4.0]).await;
-                check(ReadQuery { window, selection }, &[4.0]).await;
+                check(ReadQuery { window, selection, ..ReadQuery::default() }, &[4.0]).await;
             }
         }
     }

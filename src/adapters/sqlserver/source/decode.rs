@@ -8,9 +8,10 @@ use tiberius::{ColumnData, TokenRow};
 
 use super::kinds::Wanted;
 use super::layout::Layout;
+use super::lengths::{LengthDecoder, number_of};
 use super::text::{TextBuffer, WholeTexts, text_of, whole_of};
 use super::wall_clock::{WallClock, shown};
-use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, number, timestamp_us};
+use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, timestamp_us};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch, Selection};
 use crate::ports::ReadQuery;
@@ -32,6 +33,7 @@ pub(super) struct Decoder {
     from_us: i64,
     to_us: i64,
     selection: Selection,
+    lengths: LengthDecoder,
     /// Where texts of numbers are written: of ids and of the other texts.
     id_room: TextBuffer,
     texts: [WholeTexts; 3],
@@ -67,9 +69,20 @@ impl Decoder {
             from_us,
             to_us,
             selection: query.selection.clone(),
+            lengths: LengthDecoder::new(layout),
             id_room: TextBuffer::EMPTY,
             texts: [const { WholeTexts::NONE }; 3],
         }
+    }
+
+    /// A batch for rows.
+    pub(super) fn empty_batch(&self) -> RecordBatch {
+        let mut batch = RecordBatch::of_classes(&self.lengths.classes);
+        batch.occurred_at_us.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.distance_km.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.travel_time_s.reserve_exact(RecordBatch::MAX_ROWS);
+        batch.weight.reserve_exact(RecordBatch::MAX_ROWS);
+        batch
     }
 
     /// Appends a row, where it was asked for.
@@ -97,13 +110,15 @@ impl Decoder {
             distance_km: distance.map(|x| self.distance_unit.to_km(x)),
             travel_time_s: travel_time.map(|x| self.time_unit.to_s(x)),
             weight: columns.number(row, Field::Weight, &mut fault),
+            lengths_km: &[],
             fault: None,
         };
+        let lengths_km = self.lengths.read(row, &mut fault);
         let fault = fault.at(|| match incident_id {
             Some(id) => format!("incident `{id}`"),
             None => "a row without an id".to_owned(),
         });
-        batch.push(RecordRef { fault: fault.as_deref(), ..record });
+        batch.push(RecordRef { fault: fault.as_deref(), lengths_km, ..record });
     }
 }
 
@@ -165,24 +180,7 @@ impl Columns {
         field: Field,
         fault: &mut Fault,
     ) -> Option<f64> {
-        match value {
-            ColumnData::F64(number) => *number,
-            ColumnData::F32(number) => number.map(f64::from),
-            ColumnData::I32(number) => number.map(f64::from),
-            #[expect(clippy::cast_precision_loss, reason = "as a record file's digits are read")]
-            ColumnData::I64(number) => number.map(|n| n as f64),
-            ColumnData::I16(number) => number.map(f64::from),
-            ColumnData::U8(number) => number.map(f64::from),
-            ColumnData::String(text) => {
-                let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-                let value = number(text);
-                if value.is_none() {
-                    fault.value(text, &self.names[field as usize], "a number");
-                }
-                value
-            }
-            other => self.unread(other, field, fault),
-        }
+        number_of(value, &self.names[field as usize], fault)
     }
 
     /// When it occurred, microseconds since 1970-01-01 UTC.

@@ -17,10 +17,10 @@ use crate::adapters::file::{Field, listed};
 use crate::adapters::sqlserver::connection::Connection;
 use crate::adapters::sqlserver::error::UnitError;
 use crate::adapters::sqlserver::examine::{failed, look, only_row, reach};
-use crate::ports::{Examine, Finding, Grade};
+use crate::ports::{Examine, Finding, Grade, Lengths};
 
-/// Records of which the regions are counted at the most: a server looks through so many in about a
-/// second, whatever the size of the table.
+/// Records of which the regions are counted at the most, so that the size of the table does not
+/// matter; chosen, not measured. Which ones they are is up to the server.
 const MAX_COUNTED: u64 = 1_000_000;
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Examine for SqlServerSource {
         findings.push(Finding::new("records", Grade::Good, text));
         self.isolation(&mut connection, &mut findings).await;
         self.rights(&mut connection, &mut findings).await;
-        match Layout::find(&self.relation, &described, &self.options.columns) {
+        match self.layout(&described, Lengths::IfAny) {
             Ok(layout) => {
                 self.columns(&layout, &mut findings);
                 self.regions(&mut connection, &layout, &mut findings).await;
@@ -86,6 +86,11 @@ impl SqlServerSource {
             .filter(|field| layout.column(*field).is_none())
             .map(Field::as_str)
             .collect();
+        if !layout.lengths.is_empty() {
+            let names = listed(layout.lengths.iter().map(|length| length.class.as_str()));
+            let text = format!("of {names}; read where the model needs them");
+            findings.push(Finding::new("lengths by class of road", Grade::Good, text));
+        }
         if !absent.is_empty() {
             let text = format!("none for {}, which may be missing", listed(absent.into_iter()));
             findings.push(Finding::new("columns", Grade::Note, text));

@@ -4,7 +4,7 @@ use tiberius::ColumnType;
 
 use super::kinds::{Reading, Wanted, type_name};
 use super::relation::Relation;
-use crate::adapters::file::{ColumnMap, Field, listed, near_names};
+use crate::adapters::file::{ColumnMap, DistanceUnit, Field, LengthColumn, listed, near_names};
 use crate::adapters::sqlserver::error::UnitError;
 use crate::adapters::sqlserver::identifier::Identifier;
 use crate::ports::FailureKind;
@@ -25,10 +25,21 @@ pub(super) struct Mapped {
     pub(super) reading: Reading,
 }
 
-/// The columns that are read, in the order in which they are selected.
+/// A column with lengths by class of road that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MappedLength {
+    pub(super) class: String,
+    pub(super) name: Identifier,
+    pub(super) unit: DistanceUnit,
+    found: ColumnType,
+    reading: Reading,
+}
+
+/// The columns that are read, in the order in which they are selected: the lengths come last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) columns: Vec<Mapped>,
+    pub(super) lengths: Vec<MappedLength>,
 }
 
 impl Layout {
@@ -65,7 +76,40 @@ impl Layout {
         if !unfit.is_empty() {
             return Err(unfit_columns(relation, &unfit));
         }
-        Ok(Self { columns })
+        Ok(Self { columns, lengths: Vec::new() })
+    }
+
+    /// Adds the columns with lengths, all of which must be there.
+    pub(super) fn with_lengths(
+        mut self,
+        relation: &Relation,
+        described: &[Described],
+        lengths: &[LengthColumn],
+    ) -> Result<Self, UnitError> {
+        let (mut missing, mut unfit) = (Vec::new(), Vec::new());
+        for length in lengths {
+            let Some(column) = column_named(relation, described, &length.name)? else {
+                missing.push(length.name.as_str());
+                continue;
+            };
+            match Wanted::Number.reading(column.found) {
+                Some(reading) => self.lengths.push(MappedLength {
+                    class: length.class.clone(),
+                    name: Identifier::new(&column.name)?,
+                    unit: length.unit,
+                    found: column.found,
+                    reading,
+                }),
+                None => unfit.push((column, Wanted::Number)),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(missing_columns(relation, described, &missing));
+        }
+        if !unfit.is_empty() {
+            return Err(unfit_columns(relation, &unfit));
+        }
+        Ok(self)
     }
 
     /// The column of a field.
@@ -75,13 +119,14 @@ impl Layout {
 
     /// What stands between `SELECT` and `FROM`.
     pub(super) fn select_list(&self) -> String {
-        let items: Vec<String> = (self.columns.iter())
-            .map(|column| {
-                let wanted = Wanted::of(column.field);
-                column.reading.selected(wanted, column.found, &column.name.quoted())
-            })
-            .collect();
-        items.join(", ")
+        let fields = self.columns.iter().map(|column| {
+            let wanted = Wanted::of(column.field);
+            column.reading.selected(wanted, column.found, &column.name.quoted())
+        });
+        let lengths = self.lengths.iter().map(|length| {
+            length.reading.selected(Wanted::Number, length.found, &length.name.quoted())
+        });
+        fields.chain(lengths).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -129,6 +174,19 @@ pub(super) fn missing_columns(
             listed(names.iter().map(String::as_str))
         ),
         hint: Some(hint),
+    }
+}
+
+/// Lengths are needed, and no column holds one.
+pub(super) fn no_lengths(relation: &Relation) -> UnitError {
+    UnitError::Mapping {
+        kind: FailureKind::Missing,
+        what: format!("{relation} has no column `length_<class>_km`"),
+        hint: Some(
+            "name the columns with lengths by class of road under `columns.lengths`, or fit \
+             another model"
+                .to_owned(),
+        ),
     }
 }
 

@@ -13,6 +13,7 @@ mod examine;
 mod isolation;
 mod kinds;
 mod layout;
+mod lengths;
 mod options;
 mod partition;
 mod reader;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use self::decode::Decoder;
-use self::layout::Layout;
+use self::layout::{Described, Layout};
 use self::partition::share_out;
 use self::reader::{Outlet, Work};
 use self::relation::Relation;
@@ -43,7 +44,7 @@ use super::connection::Connector;
 use super::error::{ServerError, SqlServerError, UnitError};
 use super::retry::BackOff;
 use crate::domain::RecordBatch;
-use crate::ports::{Clock, PortResult, ReadQuery, RecordSource};
+use crate::ports::{Clock, Lengths, PortResult, ReadQuery, RecordSource};
 
 pub use options::{Isolation, Partition, RecordsFrom, SourceOptions};
 
@@ -91,7 +92,7 @@ impl SqlServerSource {
         let (connector, relation, options) = (&self.connector, &self.relation, &self.options);
         let mut first = connector.connect().await?;
         let described = describe::describe(connector, &mut first, relation).await?;
-        let layout = Layout::find(relation, &described, &options.columns)?;
+        let layout = self.layout(&described, query.lengths)?;
         let in_snapshot = isolation::reads_snapshot(&mut first, relation, isolation).await?;
         let selecting = Selecting { options, relation, layout: &layout, query };
         let n_connections = options.connections.get();
@@ -162,6 +163,21 @@ impl SqlServerSource {
             warn!(n_failed, wait_ms = wait.as_millis(), "beginning anew: {failure}");
             self.connector.clock().sleep(wait).await;
         }
+    }
+
+    /// Where what stands, lengths included as far as they are wanted.
+    fn layout(&self, described: &[Described], lengths: Lengths) -> Result<Layout, UnitError> {
+        let (relation, options) = (&self.relation, &self.options);
+        let layout = Layout::find(relation, described, &options.columns)?;
+        if lengths == Lengths::No {
+            return Ok(layout);
+        }
+        let there = described.iter().map(|column| column.name.as_str());
+        let wanted = options.lengths.wanted(there, options.distance_unit);
+        if lengths == Lengths::Needed && wanted.is_empty() {
+            return Err(layout::no_lengths(relation));
+        }
+        layout.with_lengths(relation, described, &wanted)
     }
 
     /// What the server's catalogue says of the table's size.

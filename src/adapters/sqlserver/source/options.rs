@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use jiff::tz::TimeZone;
 
-use crate::adapters::file::{ColumnMap, DistanceUnit, TimeUnit};
+use crate::adapters::file::{ColumnMap, DistanceUnit, LengthColumns, TimeUnit};
 use crate::adapters::sqlserver::options::ServerOptions;
 use crate::adapters::sqlserver::retry::RetryPolicy;
 
@@ -19,6 +19,8 @@ pub struct SourceOptions {
     pub records: RecordsFrom,
     /// Which column holds what.
     pub columns: ColumnMap,
+    /// Which columns hold lengths by class of road.
+    pub lengths: LengthColumns,
     /// Unit of the distance column.
     pub distance_unit: DistanceUnit,
     /// Unit of the travel-time column.
@@ -46,6 +48,7 @@ impl SourceOptions {
             retry: RetryPolicy::default(),
             records,
             columns: ColumnMap::default(),
+            lengths: LengthColumns::default(),
             distance_unit: DistanceUnit::default(),
             time_unit: TimeUnit::default(),
             time_zone: TimeZone::UTC,

@@ -68,7 +68,7 @@ impl Work {
         mut connection: Connection,
     ) -> Result<(), UnitError> {
         let mut decoder = self.decoder.clone();
-        let mut batch = RecordBatch::default();
+        let mut batch = decoder.empty_batch();
         loop {
             let share = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(statement) = self.statements.get(share) else { break };
