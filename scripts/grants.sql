@@ -37,7 +37,10 @@ IF USER_ID(N'speedfit_writer') IS NULL
 GO
 GRANT SELECT, INSERT, UPDATE ON SCHEMA::speedfit TO speedfit_writer;
 GO
--- Rows are deleted in staging only; nothing that was published ever is.
+-- Rows are deleted in staging only; nothing that was published ever is. Earlier versions of this file
+-- allowed it in the whole schema.
+REVOKE DELETE ON SCHEMA::speedfit FROM speedfit_writer;
+GO
 IF OBJECT_ID(N'speedfit.staged_row') IS NOT NULL
     GRANT DELETE ON OBJECT::speedfit.staged_row TO speedfit_writer;
 GO

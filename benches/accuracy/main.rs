@@ -9,8 +9,11 @@
 #![expect(clippy::print_stderr, reason = "a mistake must not stand among the tables")]
 
 mod coverage;
+mod holdout;
+mod incidents;
 mod nist;
 mod outliers;
+mod pooling;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("nist", "FOLDER", nist::run),
     ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
     ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
+    ("pooling", "MODEL FILE [FILE ...]", pooling::run),
+    ("holdout", "FILE [FILE ...]", holdout::run),
 ];
 
 fn main() -> ExitCode {

@@ -1,5 +1,7 @@
 //! Fits by a robust loss: scale and curve in turn, then the sandwich.
 
+use nalgebra::{DMatrix, SVD};
+
 use super::describe::{self, Found, held};
 use super::errors::Law;
 use super::fitting::{Task, cancel, count, settled, ssr};
@@ -11,6 +13,7 @@ use super::problem::TravelTimes;
 use super::report::{Estimate, FitReport, Identification, Termination};
 use super::solver::{Minimum, minimize};
 use super::spread::{MIN_SCALE, Scatter};
+use super::trust_region::MAX_SWEEPS;
 use super::uncertainty::{Information, NO_FREEDOM, Spread};
 
 /// Turns of scale and curve; the distance to the end shrinks by two thirds in each, or faster.
@@ -200,17 +203,33 @@ fn describe_fit(
 fn own_curvature(found: &Found) -> Vec<f64> {
     let n = found.parameters.len();
     let covariance = found.information.covariance_of_told(1.0);
-    let inverse = nalgebra::DMatrix::from_row_slice(n, n, &covariance)
-        .pseudo_inverse(1e-300)
-        .unwrap_or_else(|_| nalgebra::DMatrix::zeros(n, n));
     let mut information = vec![0.0; (n + 1) * (n + 1)];
-    for j in 0..n {
-        for k in 0..n {
-            information[j * (n + 1) + k] = inverse[(j, k)];
+    if let Some(inverse) = pseudo_inverse(&covariance, n) {
+        for j in 0..n {
+            for k in 0..n {
+                information[j * (n + 1) + k] = inverse[(j, k)];
+            }
         }
     }
     information[(n + 1) * (n + 1) - 1] = found.noise.dof.max(0.0) / SCALE_ERROR.powi(2);
     information
+}
+
+/// Of a covariance, row-major, over the parameters that have a variance, each measured in its own
+/// standard deviation; zero elsewhere. `None` at the end of the range of numbers, where the
+/// iteration for the singular values would not end either.
+fn pseudo_inverse(covariance: &[f64], n: usize) -> Option<DMatrix<f64>> {
+    let deviations: Vec<f64> = (0..n).map(|j| covariance[j * n + j].sqrt()).collect();
+    let unit = |j: usize| if deviations[j] > 0.0 { 1.0 / deviations[j] } else { 0.0 };
+    let scaled = DMatrix::from_fn(n, n, |j, k| covariance[j * n + k] * unit(j) * unit(k));
+    if !scaled.iter().all(|entry| entry.is_finite()) {
+        return None;
+    }
+    let svd = SVD::try_new(scaled, true, true, f64::EPSILON, MAX_SWEEPS)?;
+    let cut = f64::EPSILON * svd.singular_values.max();
+    let inverse = svd.pseudo_inverse(cut).ok()?;
+    let inverse = DMatrix::from_fn(n, n, |j, k| inverse[(j, k)] * unit(j) * unit(k));
+    inverse.iter().all(|entry| entry.is_finite()).then_some(inverse)
 }
 
 /// The robust scale as the last parameter, with the standard error that it has for normal errors.

@@ -15,7 +15,7 @@ use super::least_squares::Triangle;
 const RANK_TOLERANCE: f64 = 1e-14;
 
 /// Sweeps of the singular-value iteration; some tens suffice for matrices of this size.
-const MAX_SWEEPS: usize = 2000;
+pub(super) const MAX_SWEEPS: usize = 2000;
 
 /// A step, and what the linearisation promises of it.
 #[derive(Debug, Clone, PartialEq)]

@@ -240,6 +240,10 @@ async fn pooled(
     parents: BTreeMap<String, String>,
     cancel: &CancellationToken,
 ) -> Result<Vec<FittedGroup>, JobError> {
+    if groups.iter().all(|of| of.group.n_used == 0) {
+        // A source without a single good record has gone wrong: nothing is made up for it.
+        return Ok(groups.into_iter().map(|of| of.group).collect());
+    }
     let common = common_candidate(models.len(), &groups);
     let takes = |of: &Chosen| plan.pool.takes(of.group.n_used, of.group.fit.as_ref().ok());
     for of in &mut groups {

@@ -72,7 +72,7 @@ mod tests {
             let line = RAND_ISO.curve().unwrap();
             let own = model.ln_time(mean.as_slice(), 3.0);
             let off = (own - (line.median_s(3.0) / 60.0).ln()).abs();
-            assert!(off < 0.35, "{name}: off by {off}");
+            assert!(off < 0.4, "{name}: off by {off}");
         }
     }
 

@@ -16,6 +16,7 @@ mod pipeline;
 mod predict;
 mod process;
 mod road_and_factors;
+mod small_groups;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
 mod sqlserver_program;

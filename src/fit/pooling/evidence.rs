@@ -4,7 +4,7 @@
 //! precision and h = Rᵀz the information vector. Nothing is lost where P is singular, since the
 //! records do not tell a parameter, or zero, since there are no records.
 
-use nalgebra::{DMatrix, DVector, SVD};
+use nalgebra::{DMatrix, DVector, SVD, SymmetricEigen};
 
 use super::super::least_squares::Triangle;
 use super::elimination::fold;
@@ -75,7 +75,9 @@ impl Evidence {
         if !scaled.iter().chain(at.iter()).chain(slope.iter()).all(|x| x.is_finite()) {
             return Self::none(p);
         }
-        let eigen = scaled.symmetric_eigen();
+        let Some(eigen) = SymmetricEigen::try_new(scaled, f64::EPSILON, MAX_SWEEPS) else {
+            return Self::none(p);
+        };
         let cut = eigen.eigenvalues.max() * RANK_TOLERANCE;
         let mut block = vec![0.0; p * (p + 1)];
         for (i, row) in block.chunks_exact_mut(p + 1).enumerate() {

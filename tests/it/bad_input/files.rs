@@ -150,9 +150,16 @@ fn a_file_without_records_says_so() {
     );
     desk.write("one.csv", "region,distance_km,travel_time_s\nA,1,300\n");
     check(
-        "fit one.csv",
+        "fit one.csv --set pooling.mode=off",
         "error: nothing fitted: no group of `one.csv` has enough records\n\
          hint: `--model constant` needs the fewest records\n",
+    );
+    // With pooling one record is better than none.
+    let leaning = desk.done("fit one.csv");
+    assert!(
+        leaning.stdout.contains("1 record: drawn toward the RAND/ISO line"),
+        "{}",
+        leaning.stdout
     );
     // An import of nothing is none; the log warns.
     let imported = desk.run("import header.csv --log-level warn");
