@@ -74,7 +74,7 @@ fn a_wrong_value_says_what_is_allowed() {
         check(
             &format!("{command} --model nosuch"),
             "error: `fit.model` in `--model`: `nosuch` is not one of `constant`, `linear`, `power`, \
-             `sqrt`, `kwh`, `kwh_intercept`\n",
+             `sqrt`, `kwh`, `kwh_intercept`, `road_class`, `auto`\n",
         );
         check(
             &format!("{command} --from 2026-05-01 --to 2026-01-01"),
