@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::error::{Failure, links};
+use crate::bootstrap::BootstrapError;
 use crate::config::ConfigError;
 use crate::ports::{FailureKind, PortError};
 
@@ -99,7 +100,9 @@ impl Exit {
             if let Some(failure) = link.downcast_ref::<Failure>() {
                 return failure.exit;
             }
-            if link.is::<ConfigError>() {
+            if link.is::<ConfigError>()
+                || matches!(link.downcast_ref(), Some(BootstrapError::Options(_)))
+            {
                 return Self::Settings;
             }
             let port = link.downcast_ref::<PortError>();

@@ -35,6 +35,18 @@ pub(super) struct Options {
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
+    /// What a residual costs: the setting `fit.loss`.
+    #[arg(long, value_name = "LOSS")]
+    loss: Option<String>,
+
+    /// Law of the errors: the setting `fit.errors`.
+    #[arg(long, value_name = "LAW")]
+    errors: Option<String>,
+
+    /// How wide times scatter: the setting `fit.spread`.
+    #[arg(long, value_name = "SPREAD")]
+    spread: Option<String>,
+
     #[command(flatten)]
     window: WindowFlags,
 
@@ -52,7 +64,14 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let mut flags = options.window.overrides();
-    flags.extend(options.model.map(|model| Override::new("--model", "fit.model", model)));
+    let law = [
+        ("--model", "fit.model", options.model),
+        ("--loss", "fit.loss", options.loss),
+        ("--errors", "fit.errors", options.errors),
+        ("--spread", "fit.spread", options.spread),
+    ];
+    let law = law.into_iter();
+    flags.extend(law.filter_map(|(flag, key, value)| Some(Override::new(flag, key, value?))));
     let loaded = context.load(flags)?;
     options.files.check()?;
     if let Some(path) = &options.report {

@@ -79,7 +79,7 @@ impl Columns {
 }
 
 /// Lengths column by column, as models read them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lengths {
     n_rows: usize,
     n_classes: usize,

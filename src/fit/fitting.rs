@@ -15,7 +15,7 @@ use super::report::{FitReport, Identification, Termination};
 use super::solver::{Minimum, minimize};
 use super::spread::Scatter;
 use super::uncertainty::{Information, Spread};
-use super::{likelihood_fit, robust_fit};
+use super::{likelihood_fit, reweighted, robust_fit};
 
 /// Fits a model to the records of one group: by least squares on ln T, by a robust loss, or, where
 /// errors or spread are not the plain ones, by maximum likelihood from the least-squares fit.
@@ -46,7 +46,10 @@ pub fn fit(
     let n_model = model.parameters().len();
     let bounds = task.ranges.bounds[..n_model].to_vec();
     let problem = TravelTimes::within(model, observations, bounds);
-    let minima = minima(&task, &problem, &mut report);
+    let mut minima = minima(&task, &problem, &mut report);
+    if options.is_likelihood() || options.loss != Loss::LeastSquares {
+        reweighted::add_minima(&mut minima, &task, &problem, &mut report);
+    }
     match ended(&minima) {
         Some(Termination::Cancelled) => cancel(&mut report),
         Some(termination) => {

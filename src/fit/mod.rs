@@ -4,7 +4,7 @@
 //!
 //! Reading order: `observations`, `columns`, `options` and `report` (what goes in and comes out),
 //! `models` (the menu), `least_squares`, `trust_region` and `solver` (which know no travel times),
-//! `problem` (where the two meet); `fitting` (least squares), `robust_fit` with `loss`,
+//! `problem` (where the two meet); `fitting` (least squares), `reweighted`, `robust_fit` with `loss`,
 //! `likelihood_fit` with `errors`, `spread`, `likelihood` and `ascent`; `describe`, `uncertainty` and
 //! `profile_intervals` (from an optimum to a report), `derived` (figures that follow from one);
 //! `pooling` and `refit` (what groups with few records take from their likes), `predict` and
@@ -35,6 +35,7 @@ mod products;
 mod profile_intervals;
 mod refit;
 pub mod report;
+mod reweighted;
 mod robust_fit;
 pub mod simulate;
 pub mod solution;

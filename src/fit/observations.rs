@@ -128,6 +128,20 @@ impl Observations {
         Self { records: Arc::clone(&self.records), ln_time, noise }
     }
 
+    /// The same records, each with the share of its weight that stands in `shares`; columns are kept.
+    /// The order is kept too, so that it is no longer canonical among records of one distance.
+    #[must_use]
+    pub(super) fn reweighted(&self, shares: &[f64]) -> Self {
+        let records = &*self.records;
+        let pairs = records.samples.iter().zip(shares);
+        let samples: Vec<Sample> = pairs
+            .map(|(s, share)| Sample { weight: (f64::from(s.weight) * share) as f32, ..*s })
+            .collect();
+        let mut reweighted = Self::ordered(samples, records.cells.clone(), records.lengths.clone());
+        reweighted.ln_time.clone_from(&self.ln_time);
+        reweighted
+    }
+
     /// The samples, ordered.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {

@@ -114,7 +114,7 @@ fn best(
 }
 
 /// 1.4826 times the weighted median of the absolute residuals of ln T.
-fn robust_scale(problem: &TravelTimes<'_>, parameters: &[f64]) -> f64 {
+pub(super) fn robust_scale(problem: &TravelTimes<'_>, parameters: &[f64]) -> f64 {
     let observations = problem.observations();
     let mut sizes: Vec<(f64, f64)> = Vec::with_capacity(observations.len());
     problem.for_each_block(parameters, |first, residuals, _| {
