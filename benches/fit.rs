@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use speedfit::fit::models::{RoadClass, WithFactors};
+use speedfit::fit::options::{Errors, Intervals, Loss, SpreadModel};
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
 use speedfit::fit::{Columns, FitOptions, Model, Observations, fit, models};
 
@@ -16,7 +17,58 @@ fn regions(n: u64) -> Vec<Observations> {
     };
     let spread = Spread::Normal { sigma_log: 0.3 };
     let lengths = TripLengths::default();
-    (0..n).map(|seed| Observations::new(draw(&curve, &spread, &lengths, N_RECORDS, seed))).collect()
+    let region = |seed| Observations::new(draw(&curve, &spread, &lengths, N_RECORDS, seed));
+    (0..n).map(region).collect()
+}
+
+/// One region of Calgary as published: Student's t about a spread that falls with distance.
+fn calgary() -> Option<Observations> {
+    let curve = published::CALGARY.curve()?;
+    let samples = draw(&curve, &Spread::CALGARY, &TripLengths::default(), N_RECORDS, 1);
+    Some(Observations::new(samples))
+}
+
+/// Every loss, law of errors, spread and kind of interval, in words and as options.
+fn objectives() -> Vec<(&'static str, FitOptions)> {
+    let base = FitOptions::default;
+    let student = Errors::StudentT { dof: None };
+    let loss = |loss| FitOptions { loss, ..base() };
+    let likelihood = |errors, spread| FitOptions { errors, spread, ..base() };
+    vec![
+        ("least squares", base()),
+        ("huber", loss(Loss::Huber)),
+        ("soft_l1", loss(Loss::SoftL1)),
+        ("cauchy", loss(Loss::Cauchy)),
+        ("tukey", loss(Loss::Tukey)),
+        ("student_t of 4", likelihood(Errors::StudentT { dof: Some(4.0) }, SpreadModel::Constant)),
+        ("student_t", likelihood(student, SpreadModel::Constant)),
+        ("normal, budge", likelihood(Errors::Normal, SpreadModel::Budge)),
+        ("student_t, budge", likelihood(student, SpreadModel::Budge)),
+        ("least squares, profile", FitOptions { intervals: Intervals::Profile, ..base() }),
+    ]
+}
+
+fn objective_benches(criterion: &mut Criterion) {
+    let (Some(region), Some(kwh)) = (calgary(), models::by_name("kwh")) else {
+        return;
+    };
+    let mut group = criterion.benchmark_group("kwh, 1 region of 5000");
+    group.sample_size(10);
+    for (name, options) in objectives() {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| fit(&*kwh, &region, &options, &|| false));
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("least squares, 1 region of 5000");
+    group.sample_size(10);
+    for name in models::NAMES {
+        let Some(model) = models::by_name(name) else { continue };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| fit(&*model, &region, &FitOptions::default(), &|| false));
+        });
+    }
+    group.finish();
 }
 
 /// The same records with a mix of three classes of road and one of six cells each.
@@ -85,5 +137,5 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(fits, benches, column_benches);
+criterion_group!(fits, benches, objective_benches, column_benches);
 criterion_main!(fits);

@@ -54,7 +54,7 @@ fn table(desk: &Desk, name: &str) -> Vec<BTreeMap<String, String>> {
 #[test]
 fn every_group_has_an_outcome_a_level_and_a_reason() {
     let desk = Desk::new();
-    desk.write("x.csv", csv());
+    desk.write("x.csv", &csv());
     let known = ["Silent", "Refused only", "One", "Five", "Thirty-nine", "One distance"];
     let others = ["All short", "All long", "Two clusters", "Identical"];
     let large: Vec<String> = (0..12).map(|i| format!("Large {i:02}")).collect();
@@ -99,7 +99,7 @@ fn every_group_has_an_outcome_a_level_and_a_reason() {
 #[test]
 fn a_group_leans_the_less_the_more_records_it_has() {
     let desk = Desk::new();
-    desk.write("x.csv", csv());
+    desk.write("x.csv", &csv());
     desk.expect(0, &["fit", "x.csv", "--output", "p.csv"]);
     let weight = |region: &str| -> f64 {
         let rows = table(&desk, "p.csv");
@@ -115,7 +115,7 @@ fn a_group_leans_the_less_the_more_records_it_has() {
 #[test]
 fn without_pooling_small_groups_stand_alone() {
     let desk = Desk::new();
-    desk.write("x.csv", csv());
+    desk.write("x.csv", &csv());
     let off = ["--set", "pooling.mode=off"];
     desk.expect(0, &[&["fit", "x.csv", "--groups", "g.csv"][..], &off].concat());
     let groups = table(&desk, "g.csv");
@@ -127,7 +127,7 @@ fn without_pooling_small_groups_stand_alone() {
 #[test]
 fn a_chosen_model_says_why() {
     let desk = Desk::new();
-    desk.write("x.csv", csv());
+    desk.write("x.csv", &csv());
     desk.expect(0, &["fit", "x.csv", "--model", "auto", "--groups", "g.csv"]);
     let groups = table(&desk, "g.csv");
     let large = groups.iter().find(|group| group["region"] == "Large 03").unwrap();
