@@ -38,6 +38,16 @@ pub struct GroupRecords {
     pub parent: Option<String>,
 }
 
+impl GroupRecords {
+    fn note_parent(&mut self, row: &RecordRef<'_>) {
+        if let Some(parent) = row.parent_region.map(str::trim).filter(|parent| !parent.is_empty())
+            && self.parent.as_deref().is_none_or(|known| parent < known)
+        {
+            self.parent = Some(parent.to_owned());
+        }
+    }
+}
+
 /// Makes room for one record more, of which `n_each` entries belong to `entries`.
 fn grow<T>(entries: &mut Vec<T>, n_each: usize) {
     let n = entries.len();
@@ -154,11 +164,7 @@ impl<'a> Collector<'a> {
         let cell = self.cells.as_mut().map(|cells| cells.cell_of(row));
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
         let group = self.group_of(row, region);
-        if let Some(parent) = row.parent_region.map(str::trim).filter(|parent| !parent.is_empty())
-            && group.parent.as_deref().is_none_or(|known| parent < known)
-        {
-            group.parent = Some(parent.to_owned());
-        }
+        group.note_parent(row);
         grow(&mut group.samples, 1);
         group.samples.push(sample);
         if let Some(cell) = cell {
@@ -197,7 +203,9 @@ impl<'a> Collector<'a> {
         self.refusals.add(region, reason, &example);
         // Rows that name no proper region belong to no group.
         if !region.is_empty() && self.limits.knows(region) {
-            self.group_of(row, region).n_refused += 1;
+            let group = self.group_of(row, region);
+            group.n_refused += 1;
+            group.note_parent(row);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::fit::summary::DistanceBin;
 use crate::fit::{Curve, FitReport, Model, Observations};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 
-use super::choose::choose;
+use super::choose::{Criterion, choose};
 use super::collect::{Collected, GroupRecords};
 use super::current::CurrentParameters;
 use super::error::JobError;
@@ -200,12 +200,23 @@ struct Chosen {
     observations: Option<Observations>,
 }
 
+/// The scores of every group; small ones, which no model fits well, have no say where others are.
+fn scores(plan: &RunPlan, criterion: Criterion, fits: &[GroupFits]) -> Vec<Vec<Option<f64>>> {
+    let is_large = |of: &GroupFits| of.n_used >= plan.pool.min_records;
+    let any_large = fits.iter().any(is_large);
+    let of = |of: &GroupFits| {
+        let scores = of.scores(criterion);
+        if any_large && !is_large(of) { vec![None; scores.len()] } else { scores }
+    };
+    fits.iter().map(of).collect()
+}
+
 /// Leaves each group the fit of one model.
 fn chosen(plan: &RunPlan, models: &[Arc<dyn Model>], fits: Vec<GroupFits>) -> Vec<Chosen> {
     let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
     let (wanted, reason) = match &plan.auto {
         Some(auto) => {
-            let scores: Vec<_> = fits.iter().map(|of| of.scores(auto.criterion)).collect();
+            let scores = scores(plan, auto.criterion, &fits);
             let choice = choose(auto.criterion, auto.per, &names, &scores);
             (choice.chosen, choice.reason)
         }
@@ -256,6 +267,7 @@ async fn pooled(
         return Ok(groups.into_iter().map(|of| of.group).collect());
     };
     let (options, stop) = (plan.fit_options.clone(), cancel.clone());
+    let min_records = plan.pool.min_records;
     let work = move || {
         let of_common = |of: &Chosen| of.candidate == common;
         let members: Vec<Member<'_>> = groups
@@ -269,7 +281,7 @@ async fn pooled(
             .collect();
         let stopped = || stop.is_cancelled();
         let pooling = std::panic::AssertUnwindSafe(|| {
-            pool_groups(&model, &members, &parents, &options, &stopped)
+            pool_groups(&model, &members, min_records, &parents, &options, &stopped)
         });
         let outcome = std::panic::catch_unwind(pooling)
             .unwrap_or_else(|_| Err("pooling panicked: a mistake in speedfit".to_owned()));

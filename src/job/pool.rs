@@ -11,7 +11,9 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::domain::{GroupKey, GroupOutcome, ParameterStatus, SourceLevel};
 use crate::fit::pooling::{self, Evidence, NodeEstimate, PoolError, PoolOptions, Tree};
-use crate::fit::{Estimate, FitOptions, FitReport, Identification, Model, Observations, refit};
+use crate::fit::{
+    Estimate, FitOptions, FitReport, Identification, Model, Observations, Solution, refit,
+};
 
 use super::hierarchy::Hierarchy;
 use super::pooled_rows::{Raw, Scale, rows};
@@ -20,6 +22,10 @@ use super::standard;
 /// Degrees of freedom under which a group's own fit tells others nothing: its residuals are too
 /// few to say how exact it is.
 const MIN_DOF: f64 = 5.0;
+
+/// Groups with records enough from which on only they tell others something: what a few records
+/// say may be far off the normal distribution that pooling takes it for.
+const MIN_LARGE: usize = 3;
 
 /// Share of the records behind a median absolute deviation that a standard deviation of the same
 /// exactness would need (its efficiency for normal errors).
@@ -103,11 +109,13 @@ pub(super) struct Member<'a> {
     pub(super) observations: Option<&'a Observations>,
 }
 
-/// Pools all members that have observations; one entry per member. An error says why nothing was
-/// pooled at all.
+/// Pools all members that have observations; one entry per member. Groups with fewer than
+/// `min_records` tell others something only where hardly any other does. An error says why nothing
+/// was pooled at all.
 pub(super) fn pool_groups(
     model: &Arc<dyn Model>,
     members: &[Member<'_>],
+    min_records: u64,
     parents: &BTreeMap<String, String>,
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
@@ -117,9 +125,10 @@ pub(super) fn pool_groups(
     }
     let keys: Vec<&GroupKey> = members.iter().map(|member| member.key).collect();
     let hierarchy = Hierarchy::of(&keys, parents);
-    let spread = Pass::spread(&hierarchy, members, stopped)?;
-    let curve = Pass::curve(&**model, &hierarchy, members, &spread, stopped)?;
-    let scatter = Pass::scatter(&hierarchy, members, stopped)?;
+    let told = told(members, min_records);
+    let spread = Pass::spread(&hierarchy, &told, stopped)?;
+    let curve = Pass::curve(&**model, &hierarchy, &told, &spread, stopped)?;
+    let scatter = Pass::scatter(&hierarchy, &told, stopped)?;
     let pooling = Pooling { model: &**model, hierarchy, spread, curve, scatter, options, stopped };
     Ok(members.iter().enumerate().map(|(i, member)| pooling.group(i, member)).collect())
 }
@@ -135,11 +144,11 @@ impl Pass {
     /// ln of the standard deviation of the residuals of ln T, in every group.
     fn spread(
         hierarchy: &Hierarchy,
-        members: &[Member<'_>],
+        told: &[Told<'_>],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
-        let leaves = members.iter().map(|member| {
-            let told = informing(member).and_then(|(report, solution)| {
+        let leaves = told.iter().map(|told| {
+            let told = told.and_then(|(report, solution)| {
                 let metrics = report.metrics?;
                 let n = (solution.n_dof / report.n_records.max(1) as f64).clamp(0.0, 1.0);
                 let sigma = metrics.rmse_log / n.sqrt();
@@ -154,13 +163,13 @@ impl Pass {
     fn curve(
         model: &dyn Model,
         hierarchy: &Hierarchy,
-        members: &[Member<'_>],
+        told: &[Told<'_>],
         spread: &Self,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
         let p = model.parameters().len();
-        let leaves = members.iter().enumerate().map(|(i, member)| {
-            let Some((report, solution)) = informing(member).filter(|(_, s)| s.n_model == p) else {
+        let leaves = told.iter().enumerate().map(|(i, told)| {
+            let Some((report, solution)) = told.filter(|(_, s)| s.n_model == p) else {
                 return Evidence::none(p);
             };
             let n = solution.parameters.len();
@@ -179,16 +188,15 @@ impl Pass {
     /// Parameters of spread and tail, as they are published.
     fn scatter(
         hierarchy: &Hierarchy,
-        members: &[Member<'_>],
+        told: &[Told<'_>],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Option<(Self, Vec<Scale>)>, String> {
-        let informing: Vec<_> = members.iter().map(informing).collect();
-        let Some((_, first)) = informing.iter().flatten().next() else {
+        let Some((_, first)) = told.iter().flatten().next() else {
             return Ok(None);
         };
         let scales: Vec<Scale> = first.specs[first.n_model..].iter().map(Scale::of).collect();
         let q = scales.len();
-        let leaves = informing.iter().map(|told| {
+        let leaves = told.iter().map(|told| {
             let evidence = told.and_then(|(report, solution)| {
                 let at = solution.n_model;
                 (solution.specs.len() == at + q).then_some(())?;
@@ -240,10 +248,18 @@ impl Pass {
 }
 
 /// The fit with which a group tells others something.
-fn informing<'a>(member: &Member<'a>) -> Option<(&'a FitReport, &'a crate::fit::Solution)> {
-    let report = member.report?;
-    let solution = report.solution.as_ref()?;
-    (solution.n_dof >= MIN_DOF).then_some((report, solution))
+type Told<'a> = Option<(&'a FitReport, &'a Solution)>;
+
+/// That of every member.
+fn told<'a>(members: &[Member<'a>], min_records: u64) -> Vec<Told<'a>> {
+    let n_large = members.iter().filter(|m| m.n_used >= min_records && m.report.is_some()).count();
+    let least = if n_large >= MIN_LARGE { min_records } else { 0 };
+    let of = |member: &Member<'a>| {
+        let report = member.report.filter(|_| member.n_used >= least)?;
+        let solution = report.solution.as_ref()?;
+        (solution.n_dof >= MIN_DOF).then_some((report, solution))
+    };
+    members.iter().map(of).collect()
 }
 
 /// Everything that is known once the tree is pooled.
