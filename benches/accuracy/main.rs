@@ -9,8 +9,11 @@
 #![expect(clippy::print_stderr, reason = "a mistake must not stand among the tables")]
 
 mod coverage;
+#[path = "../../tests/it/digits.rs"]
+mod digits;
 mod nist;
 mod outliers;
+mod scipy;
 
 use std::process::ExitCode;
 
@@ -20,6 +23,7 @@ type Table = fn(&[String]) -> Result<String, String>;
 /// Subcommand, what follows it, the table.
 const TABLES: &[(&str, &str, Table)] = &[
     ("nist", "FOLDER", nist::run),
+    ("scipy", "LONDON.clean.csv.gz", scipy::run),
     ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
     ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
 ];
