@@ -9,11 +9,14 @@
 #![expect(clippy::print_stderr, reason = "a mistake must not stand among the tables")]
 
 mod coverage;
+#[path = "../../tests/it/digits.rs"]
+mod digits;
 mod holdout;
 mod incidents;
 mod nist;
 mod outliers;
 mod pooling;
+mod scipy;
 
 use std::process::ExitCode;
 
@@ -23,6 +26,7 @@ type Table = fn(&[String]) -> Result<String, String>;
 /// Subcommand, what follows it, the table.
 const TABLES: &[(&str, &str, Table)] = &[
     ("nist", "FOLDER", nist::run),
+    ("scipy", "LONDON.clean.csv.gz", scipy::run),
     ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
     ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
     ("pooling", "MODEL FILE [FILE ...]", pooling::run),

@@ -3,35 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
 use speedfit::fit::{
     Estimate, FitOptions, FitReport, Identification, Observations, Sample, fit, models,
 };
 
+use crate::reference::trips::regions;
 use crate::support::program::incidents;
-
-/// Name of the row that pools all regions.
-const ALL: &str = "*ALL*";
-
-fn regions(file: &Path) -> BTreeMap<String, Vec<Sample>> {
-    let mut regions = BTreeMap::<String, Vec<Sample>>::new();
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(File::open(file).unwrap()));
-    for row in reader.records() {
-        let row = row.unwrap();
-        let sample = Sample {
-            distance_km: row[4].parse().unwrap(),
-            travel_time_s: row[5].parse().unwrap(),
-            weight: 1.0,
-        };
-        regions.entry(row[1].to_owned()).or_default().push(sample);
-    }
-    let all = regions.values().flatten().copied().collect();
-    regions.insert(ALL.to_owned(), all);
-    regions
-}
 
 /// One row of the reference by column name; an empty cell is `None`.
 struct Reference(BTreeMap<String, String>);
@@ -75,7 +54,7 @@ fn check(model: &str, judge: impl Fn(&Reference, &FitReport, &mut Vec<String>)) 
     let mut complaints = Vec::new();
     let mut n_judged = 0;
     for set in ["lfb_incidents_2017", "sf_fire", "nyc_green_2023q1"] {
-        let regions = regions(&folder.join(format!("{set}.clean.csv.gz")));
+        let regions = regions(&folder.join(format!("{set}.clean.csv.gz"))).unwrap();
         for row in references(&folder.join(format!("{set}.scipy.csv"))) {
             let region = row.text("region");
             let samples = &regions[region];

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli_shell;
 mod config;
+mod digits;
 mod doctor;
 mod embedded;
 mod file_export;
@@ -15,6 +16,7 @@ mod nist;
 mod pipeline;
 mod predict;
 mod process;
+mod reference;
 mod road_and_factors;
 mod small_groups;
 mod sqlserver_faults;

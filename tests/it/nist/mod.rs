@@ -12,7 +12,7 @@ mod study;
 use dataset::Dataset;
 use speedfit::fit::Termination;
 use speedfit::fit::least_squares::LeastSquares as _;
-use study::{MOST_DIGITS, Problem, SOLVED_DIGITS, Solution, digits};
+use study::{Problem, SOLVED_DIGITS, Solution};
 
 use crate::support::program::nist;
 
@@ -122,14 +122,6 @@ fn every_jacobian_agrees_with_differences() {
             }
         }
     }
-}
-
-#[test]
-fn digits_are_counted_up_to_those_certified() {
-    assert_eq!(digits(0.0, 2.0), 0.0);
-    assert_eq!(digits(f64::NAN, 2.0), 0.0);
-    assert_eq!(digits(2.0, 2.0), MOST_DIGITS);
-    assert!((digits(2.002, 2.0) - 3.0).abs() < 1e-9);
 }
 
 const SMALL: &str = "\

@@ -7,11 +7,13 @@ use speedfit::fit::least_squares::LeastSquares;
 use speedfit::fit::solver::{Minimum, minimize};
 use speedfit::fit::standard_errors;
 
+use crate::digits::digits;
+
 use super::dataset::Dataset;
 use super::functions::{REGRESSIONS, Regression};
 
 /// Digits that NIST certifies; an error below the last of them counts as this many.
-pub(crate) const MOST_DIGITS: f64 = 11.0;
+const MOST_DIGITS: f64 = 11.0;
 /// Digits of the worst parameter from which a regression counts as solved.
 pub(crate) const SOLVED_DIGITS: f64 = 4.0;
 /// Roundings of a value that its function may carry: a few operations, one of them an `exp`.
@@ -73,12 +75,12 @@ impl Problem {
         let error_pairs = errors.iter().zip(certified);
         let ssr = minimum.triangle.ssr();
         Solution {
-            parameters: worst(&mut pairs.map(|(found, p)| digits(*found, p.value))),
+            parameters: worst(&mut pairs.map(|(found, p)| correct(*found, p.value))),
             deviations: worst(
-                &mut error_pairs.map(|(found, p)| digits(found.unwrap_or(0.0), p.deviation)),
+                &mut error_pairs.map(|(found, p)| correct(found.unwrap_or(0.0), p.deviation)),
             ),
-            ssr: digits(ssr, self.dataset.ssr),
-            sigma: digits((ssr / self.dataset.dof()).sqrt(), self.dataset.sigma),
+            ssr: correct(ssr, self.dataset.ssr),
+            sigma: correct((ssr / self.dataset.dof()).sqrt(), self.dataset.sigma),
             minimum,
         }
     }
@@ -130,8 +132,6 @@ pub(crate) struct Solution {
     pub(crate) minimum: Minimum,
 }
 
-/// Log relative error: the number of digits that agree, at most those that are certified.
-pub(crate) fn digits(found: f64, certified: f64) -> f64 {
-    let error = ((found - certified) / certified).abs();
-    if error.is_finite() { (-error.log10()).clamp(0.0, MOST_DIGITS) } else { 0.0 }
+fn correct(found: f64, certified: f64) -> f64 {
+    digits(found, certified, MOST_DIGITS)
 }
