@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{GroupKey, ParameterRow, ParameterSet};
+use crate::domain::{GroupKey, GroupOutcome, ParameterRow, ParameterSet};
 use crate::fit::models::RoadClass;
 use crate::fit::{Curve, Estimate, FitReport, Identification, Termination};
 
@@ -30,8 +30,8 @@ impl JudgeRules {
     #[must_use]
     pub fn objection(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
         // What was learned from records is better than what others tell.
-        let has_current = || current.get(&group.key).is_some();
-        if group.n_used == 0 && (group.pooled.is_none() || has_current()) {
+        let is_learned = || current.is_learned(&group.key);
+        if group.n_used == 0 && (group.pooled.is_none() || is_learned()) {
             return Some(format!("all {} rows were refused", group.n_refused));
         }
         if let Some(pooled) = &group.pooled {
@@ -112,7 +112,14 @@ fn no_fit(report: &FitReport) -> Option<String> {
 /// The curves that a set publishes, by group: told once, since a look through the set for every
 /// group would cost the square of their number.
 #[derive(Clone, Default)]
-pub struct PublishedCurves<'a>(BTreeMap<&'a GroupKey, Curve>);
+pub struct PublishedCurves<'a>(BTreeMap<&'a GroupKey, Published>);
+
+/// A group's curve, and whether records of its own stand behind it.
+#[derive(Clone)]
+struct Published {
+    curve: Curve,
+    is_learned: bool,
+}
 
 impl<'a> PublishedCurves<'a> {
     /// The curves of a set; none where there is no set.
@@ -126,7 +133,9 @@ impl<'a> PublishedCurves<'a> {
         let curves = set.groups.iter().filter_map(|group| {
             let rows = rows.get(&group.key)?;
             let rows = rows.iter().map(|p| (p.name.as_str(), p.estimate));
-            Some((&group.key, Curve::from_rows(&group.model, rows)?))
+            let curve = Curve::from_rows(&group.model, rows)?;
+            let is_learned = group.outcome != GroupOutcome::Fallback;
+            Some((&group.key, Published { curve, is_learned }))
         });
         Self(curves.collect())
     }
@@ -134,7 +143,13 @@ impl<'a> PublishedCurves<'a> {
     /// The curve of a group, where the set publishes one.
     #[must_use]
     pub fn get(&self, key: &GroupKey) -> Option<&Curve> {
-        self.0.get(key)
+        self.0.get(key).map(|published| &published.curve)
+    }
+
+    /// Whether what the set publishes for a group was learned from records of its own.
+    #[must_use]
+    pub fn is_learned(&self, key: &GroupKey) -> bool {
+        self.0.get(key).is_some_and(|published| published.is_learned)
     }
 }
 

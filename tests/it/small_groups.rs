@@ -129,6 +129,21 @@ fn without_pooling_small_groups_stand_alone() {
 }
 
 #[test]
+fn a_night_with_silent_regions_is_done_every_night() {
+    let desk = Desk::new();
+    desk.write("x.csv", &csv());
+    desk.expect(0, &["import", "x.csv"]);
+    for night in 1..=3 {
+        let ended = desk.expect(0, &["run"]);
+        assert!(ended.stdout.contains("21 of 21 groups published"), "{night}: {}", ended.stdout);
+    }
+    desk.expect(0, &["export", "3", "--groups", "g.csv"]);
+    let groups = table(&desk, "g.csv");
+    let refused = groups.iter().find(|group| group["region"] == "Refused only").unwrap();
+    assert_eq!((&*refused["outcome"], &*refused["source_level"]), ("fallback", "parent"));
+}
+
+#[test]
 fn a_chosen_model_says_why() {
     let desk = Desk::new();
     desk.write("x.csv", &csv());
