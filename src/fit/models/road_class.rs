@@ -33,7 +33,7 @@ pub struct RoadClass {
 }
 
 impl RoadClass {
-    /// Start of the published name of a class's speed; its end is [`SPEED_SUFFIX`].
+    /// Start of the published name of a class's speed; its end is [`Self::SPEED_SUFFIX`].
     pub const SPEED_PREFIX: &str = "class_speed_";
     /// End of the published name of a class's speed.
     pub const SPEED_SUFFIX: &str = "_kmh";
