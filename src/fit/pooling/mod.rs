@@ -5,8 +5,7 @@
 //! [`Evidence`], what their own records tell of their parameters, as a Gaussian likelihood that
 //! may be flat. [`pool`] estimates the covariances by restricted maximum likelihood and gives every
 //! node its posterior, the prior that all others make for it, and the weight of that prior.
-//! [`with_prior`] fits a small group again with that prior and its true likelihood; [`ladder`] says
-//! which level serves where nothing is pooled.
+//! [`with_prior`] fits a small group again with that prior and its true likelihood.
 //!
 //! Pure mathematics: knows no travel times, jobs or settings. Parameters are on the scale of the
 //! fit (logarithms of positive ones), on which normal distributions are sensible.
@@ -16,7 +15,6 @@
 mod elimination;
 mod evidence;
 mod gamma;
-pub mod ladder;
 mod levels;
 mod passes;
 mod posterior;
