@@ -222,13 +222,17 @@ impl Observations {
         &self.records.sqrt_weight
     }
 
-    /// Makes ln T of a model into residuals of the records from `first` on, and weighs them and
-    /// every column of the Jacobian with the root of the record's weight.
-    pub(super) fn weigh(&self, first: usize, jacobian: &mut [f64], residuals: &mut [f64]) {
-        let n = residuals.len();
-        for (r, observed) in residuals.iter_mut().zip(&self.ln_time[first..]) {
+    /// Makes ln T of a model into residuals of the records from `first` on.
+    pub(super) fn subtract_from(&self, first: usize, ln_time: &mut [f64]) {
+        for (r, observed) in ln_time.iter_mut().zip(&self.ln_time[first..]) {
             *r -= observed;
         }
+    }
+
+    /// Weighs the residuals of the records from `first` on, and every column of their Jacobian, with
+    /// the root of the record's weight.
+    pub(super) fn weigh(&self, first: usize, jacobian: &mut [f64], residuals: &mut [f64]) {
+        let n = residuals.len();
         if let Some(roots) = self.records.sqrt_weight.get(first..first + n) {
             for column in jacobian.chunks_exact_mut(n).chain(std::iter::once(residuals)) {
                 for (entry, root) in column.iter_mut().zip(roots) {

@@ -119,9 +119,7 @@ impl LeastSquares for TravelTimes<'_> {
         let n = residuals.len();
         let distances = self.observations.distances().slice(first, n);
         self.model.evaluate(parameters, distances, residuals, jacobian);
-        for (r, observed) in residuals.iter_mut().zip(&self.observations.ln_time()[first..]) {
-            *r -= observed;
-        }
+        self.observations.subtract_from(first, residuals);
         if self.loss != Loss::LeastSquares {
             for i in 0..n {
                 let (root, slope) = self.loss.root(residuals[i] / self.width);
@@ -131,12 +129,6 @@ impl LeastSquares for TravelTimes<'_> {
                 }
             }
         }
-        if let Some(roots) = self.observations.sqrt_weight().get(first..first + n) {
-            for column in jacobian.chunks_exact_mut(n).chain(std::iter::once(residuals)) {
-                for (entry, root) in column.iter_mut().zip(roots) {
-                    *entry *= root;
-                }
-            }
-        }
+        self.observations.weigh(first, jacobian, residuals);
     }
 }

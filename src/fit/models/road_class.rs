@@ -303,6 +303,7 @@ impl LeastSquares for Slowness<'_> {
                 column[i] = (km.min(1e300) * by_intercept[i]).min(1e150);
             });
         }
+        self.observations.subtract_from(first, residuals);
         self.observations.weigh(first, jacobian, residuals);
     }
 }

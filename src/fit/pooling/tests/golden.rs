@@ -109,7 +109,7 @@ fn random_slopes_with_correlation() {
 /// what is semidefinite, where statsmodels stops short of it (−0.0787030 off the diagonal, at a
 /// lower likelihood). The numbers are SciPy's, Nelder and Mead's method on the dense restricted
 /// likelihood of Ω = t·tᵀ, with the residual variance of statsmodels. The last part of the way to
-/// the edge is slow: the likelihood is within 1e-8 of its maximum, the lesser variance within 2e-4.
+/// the edge is slow: the lesser variance is within 2e-4.
 #[test]
 fn a_correlation_of_one_is_approached() {
     let pooled = slopes(0.4, 200, 0.088_659_249_841_397_52);

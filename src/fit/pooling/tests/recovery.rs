@@ -97,26 +97,3 @@ fn the_same_input_gives_the_same_bits() {
     };
     assert_eq!(run(), run());
 }
-
-/// 5,000 groups; the time goes to the output of `cargo test --release -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures time, which says nothing in a debug build"]
-fn five_thousand_groups_take_less_than_two_seconds() {
-    let (tree, evidence, _) = drawn(250, 20, &factors(), 11);
-    let start = std::time::Instant::now();
-    let passes =
-        PoolOptions { max_iterations: 200, tolerance: 0.0, ..PoolOptions::new(vec![0.2; 3]) };
-    let limited = pooled(&tree, &evidence, &passes);
-    let limited_s = start.elapsed().as_secs_f64();
-    let start = std::time::Instant::now();
-    let done = pooled(&tree, &evidence, &PoolOptions::new(vec![0.2; 3]));
-    println!(
-        "{} passes ({}): {limited_s:.3} s; {} passes ({}): {:.3} s",
-        limited.n_iterations,
-        limited.ending.as_str(),
-        done.n_iterations,
-        done.ending.as_str(),
-        start.elapsed().as_secs_f64()
-    );
-    assert!(limited_s < 2.0, "{limited_s}");
-}
