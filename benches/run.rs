@@ -12,7 +12,7 @@ use speedfit::adapters::embedded::{Embedded, ImportFile, Mode};
 use speedfit::adapters::memory::{MemorySource, MemoryStore};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{
-    IncidentId, Limits, RunRequest, RunStatus, Selection, Splits, Trigger, Window,
+    IncidentId, Limits, RequestDetail, RunRequest, RunStatus, Selection, Splits, Trigger, Window,
 };
 use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
@@ -63,7 +63,10 @@ fn plan(workers: usize) -> RunPlan {
             settings_hash: "0".into(),
             code_version: "0".into(),
             requested_at: SystemClock.now(),
+            slot: None,
+            detail: RequestDetail::default(),
         },
+        settings_document: String::new(),
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

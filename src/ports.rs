@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
-    RunStatus, Selection, Window,
+    RunStatus, Selection, Trigger, Window,
 };
 
 /// What kind of failure an adapter met: what decides on retry, exit code and the operator's remedy.
@@ -40,6 +40,10 @@ pub enum FailureKind {
     SchemaForeign,
     /// No room left.
     Full,
+    /// Another has done it already, and it is to be done once.
+    Taken,
+    /// What is there does not allow it; nothing was changed.
+    Refused,
     /// The run was cancelled.
     Cancelled,
     /// A broken promise inside this program.
@@ -58,6 +62,8 @@ impl FailureKind {
             | Self::SchemaOutdated
             | Self::SchemaForeign
             | Self::Full
+            | Self::Taken
+            | Self::Refused
             | Self::Cancelled
             | Self::Internal => false,
         }
@@ -79,6 +85,8 @@ impl FailureKind {
             Self::SchemaOutdated => "run `speedfit migrate`",
             Self::SchemaForeign => "use the version of speedfit that migrated it, or a newer one",
             Self::Full => "free some room and run again; nothing was half-written",
+            Self::Taken => "nothing needs to be done; `speedfit runs` shows who did it",
+            Self::Refused => "ask for something else; `speedfit runs` shows what there is",
             Self::Cancelled => "run again when it suits",
             Self::Internal => "this is a mistake in speedfit; please report it",
         }
@@ -215,6 +223,10 @@ pub struct Conclusion {
 pub struct RunFilter {
     /// Runs of this scope only.
     pub scope: Option<String>,
+    /// Runs with this status only.
+    pub status: Option<RunStatus>,
+    /// Runs that this made start only.
+    pub trigger: Option<Trigger>,
     /// At most this many, newest first; 0 is no limit.
     pub limit: u32,
 }
@@ -225,6 +237,9 @@ pub struct RunFilter {
 #[async_trait]
 pub trait RunJournal: Send + Sync {
     /// Writes a row `requested` and returns its number, higher than every number before it.
+    ///
+    /// # Errors
+    /// [`FailureKind::Taken`] where the scope has a run of the same slot, whoever made it.
     async fn request(&self, request: &RunRequest) -> PortResult<RunId>;
 
     /// Moves a `requested` run to `running`.
@@ -254,6 +269,25 @@ pub trait RunJournal: Send + Sync {
 
     /// The refusals of a run, by region and reason.
     async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>>;
+
+    /// Keeps the settings that a hash stands for; those that are there already stay as they are.
+    async fn keep_settings(&self, hash: &str, document: &str) -> PortResult<()>;
+
+    /// The settings that a hash stands for, or `None` where none were kept.
+    async fn settings(&self, hash: &str) -> PortResult<Option<String>>;
+
+    /// Deletes what runs that are over have left, and returns how many were touched. A run that is
+    /// current in its scope, is not over, or is not there is passed over.
+    async fn prune(&self, run_ids: &[RunId], depth: Prune) -> PortResult<u64>;
+}
+
+/// How much of a run is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// Its groups, parameters and refusals; the ledger still tells of it.
+    Set,
+    /// All of it, its publications too.
+    Run,
 }
 
 /// The published parameters.
@@ -261,6 +295,17 @@ pub trait RunJournal: Send + Sync {
 pub trait ParameterStore: Send + Sync {
     /// What it is, for logs and messages; never a credential.
     fn describe(&self) -> String;
+
+    /// Every move of the scope's mark, newest first, at most `limit`; 0 is no limit.
+    async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>>;
+
+    /// Moves the mark to a run of its scope that is over, in one transaction. Only the holder of the
+    /// scope's lock may call it.
+    ///
+    /// # Errors
+    /// [`FailureKind::Refused`] where there is no such run, it is of another scope, it is not over or
+    /// has no parameters.
+    async fn publish(&self, publication: &Publication) -> PortResult<()>;
 
     /// The last move of the scope's mark, or `None` before the first.
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>>;

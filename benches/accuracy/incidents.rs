@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use speedfit::adapters::file::{FileOptions, FileSource};
-use speedfit::domain::{Limits, RunRequest, Selection, Splits, Trigger, Window};
+use speedfit::domain::{Limits, RequestDetail, RunRequest, Selection, Splits, Trigger, Window};
 use speedfit::fit::FitOptions;
 use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
@@ -28,7 +28,10 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
             settings_hash: String::new(),
             code_version: String::new(),
             requested_at: SystemClock.now(),
+            slot: None,
+            detail: RequestDetail::default(),
         },
+        settings_document: String::new(),
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

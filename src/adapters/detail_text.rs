@@ -1,6 +1,6 @@
-//! The detail of a group as the text that the stores keep of it.
+//! The details of a group and of a request as the texts that the stores keep of them.
 
-use crate::domain::GroupDetail;
+use crate::domain::{GroupDetail, RequestDetail};
 
 /// The text; `None` where nothing is told, as in rows older than the column.
 pub(super) fn detail_text(detail: &GroupDetail) -> Option<String> {
@@ -17,6 +17,19 @@ pub(super) fn detail_text(detail: &GroupDetail) -> Option<String> {
 /// Where the text is no such document.
 pub(super) fn detail_from(text: Option<&str>) -> serde_json::Result<GroupDetail> {
     text.map_or_else(|| Ok(GroupDetail::default()), serde_json::from_str)
+}
+
+/// The text of what a request asks for beside its columns; `None` where that is nothing.
+pub(super) fn request_text(detail: &RequestDetail) -> Option<String> {
+    if detail.is_empty() { None } else { serde_json::to_string(detail).ok() }
+}
+
+/// The request's detail of a text that a store kept.
+///
+/// # Errors
+/// Where the text is no such document.
+pub(super) fn request_from(text: Option<&str>) -> serde_json::Result<RequestDetail> {
+    text.map_or_else(|| Ok(RequestDetail::default()), serde_json::from_str)
 }
 
 #[cfg(test)]

@@ -53,11 +53,45 @@ pub enum LedgerError {
         /// The publication's scope.
         wanted: String,
     },
+    /// A run that is not over cannot be published.
+    #[error("run {run_id} is `{status}`, and only a run that is over can be published")]
+    NotOver {
+        /// The run.
+        run_id: RunId,
+        /// Its status.
+        status: RunStatus,
+    },
+    /// A run without parameters cannot be published.
+    #[error("run {0} has no parameters: it ended early, or they were pruned")]
+    NoParameters(RunId),
+    /// Another run answers the same slot.
+    #[error("`{slot}` of scope `{scope}` has its run already")]
+    Taken {
+        /// The scope.
+        scope: String,
+        /// The slot.
+        slot: String,
+    },
+}
+
+impl LedgerError {
+    /// What kind of failure it is: what operators cause by what they ask for is no mistake of ours.
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Taken { .. } => FailureKind::Taken,
+            Self::NotOver { .. } | Self::NoParameters(_) => FailureKind::Refused,
+            Self::NoSuchRun(_)
+            | Self::IllegalMove { .. }
+            | Self::NoEnd { .. }
+            | Self::Repeated { .. }
+            | Self::OtherScope { .. } => FailureKind::Internal,
+        }
+    }
 }
 
 impl From<LedgerError> for PortError {
     fn from(error: LedgerError) -> Self {
-        Self::new(FailureKind::Internal, error)
+        Self::new(error.kind(), error)
     }
 }
 
@@ -85,6 +119,30 @@ pub(super) fn check_publication(
         return Err(LedgerError::OtherScope { run_id, of, wanted });
     }
     Ok(())
+}
+
+/// What is known of a run that is to be published by hand.
+pub(super) struct Candidate {
+    pub(super) scope: String,
+    pub(super) status: RunStatus,
+    pub(super) has_parameters: bool,
+}
+
+/// Whether the mark may be moved so outside a run.
+pub(super) fn check_candidate(
+    publication: &Publication,
+    candidate: Option<&Candidate>,
+) -> Result<(), LedgerError> {
+    let run_id = publication.run_id;
+    let Some(candidate) = candidate else { return Err(LedgerError::NoSuchRun(run_id)) };
+    if candidate.scope != publication.scope {
+        let (of, wanted) = (candidate.scope.clone(), publication.scope.clone());
+        return Err(LedgerError::OtherScope { run_id, of, wanted });
+    }
+    if !candidate.status.is_final() {
+        return Err(LedgerError::NotOver { run_id, status: candidate.status });
+    }
+    if candidate.has_parameters { Ok(()) } else { Err(LedgerError::NoParameters(run_id)) }
 }
 
 /// Whether every group, parameter and refusal is there once.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::BootstrapError;
 use crate::config::{self, Factor, Loaded, Settings};
-use crate::domain::{Limits, RunRequest, Selection, Trigger};
+use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
@@ -24,10 +24,30 @@ pub struct Ask {
     pub requested_by: String,
     /// Why, in their words.
     pub reason: String,
+    /// What it answers, where that is to be answered once.
+    pub slot: Option<String>,
+    /// What else is asked for.
+    pub detail: RequestDetail,
     /// Regions asked for.
     pub selection: Selection,
     /// Leave no trace.
     pub dry_run: bool,
+}
+
+impl Ask {
+    /// Everything that the settings say, for no particular reason.
+    #[must_use]
+    pub fn new(trigger: Trigger, requested_by: impl Into<String>) -> Self {
+        Self {
+            trigger,
+            requested_by: requested_by.into(),
+            reason: String::new(),
+            slot: None,
+            detail: RequestDetail::default(),
+            selection: Selection::default(),
+            dry_run: false,
+        }
+    }
 }
 
 /// What a run that starts `now` is to do.
@@ -52,7 +72,10 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             settings_hash: loaded.hash.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             requested_at: now,
+            slot: ask.slot,
+            detail: ask.detail,
         },
+        settings_document: loaded.document.clone(),
         selection: ask.selection,
         limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),

@@ -124,7 +124,11 @@ pub fn file_source(settings: &Settings, path: &Path) -> Arc<dyn RecordSource> {
 ///
 /// # Errors
 /// Those of [`source`] and [`store`]; which of them, the first part says.
-pub async fn world(loaded: &Loaded, dry_run: bool) -> Result<World, WorldError> {
+pub async fn world(
+    loaded: &Loaded,
+    dry_run: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<World, WorldError> {
     // Before anything is made: a run that lacks one was not started.
     for (secret, key) in loaded.settings.needed_secrets() {
         loaded.secrets.require(secret, key)?;
@@ -142,7 +146,7 @@ pub async fn world(loaded: &Loaded, dry_run: bool) -> Result<World, WorldError> 
         opened => opened?,
     };
     let source = source(loaded).await?;
-    Ok(World { source, store, clock: clock() })
+    Ok(World { source, store, clock })
 }
 
 pub(super) fn file_options(settings: &Settings, path: &Path) -> FileOptions {

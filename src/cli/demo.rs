@@ -14,7 +14,7 @@ use super::signals::stop_token;
 use super::table::{self, Align};
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
-use crate::domain::{ParameterRow, ParameterSet, Selection, Trigger};
+use crate::domain::{ParameterRow, ParameterSet, Trigger};
 
 /// Make an embedded database with known truth, run the job on it, print truth beside estimate.
 #[derive(Debug, Args)]
@@ -54,13 +54,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let imported =
         bootstrap::import_batches(&loaded.settings, &name, &name, batches, &cancel).await;
     imported.map_err(world_failure)?;
-    let ask = Ask {
-        trigger: Trigger::Demo,
-        requested_by: context.user(),
-        reason: name,
-        selection: Selection::default(),
-        dry_run: false,
-    };
+    let ask = Ask { reason: name, ..Ask::new(Trigger::Demo, context.user()) };
     let Ran { report, outputs, .. } = run_once(&loaded, ask, context).await?;
     let truths = compare(&regions, &report.set);
     if context.json() {

@@ -11,7 +11,7 @@ use super::signals::stop_token;
 use super::table::{printable, wrapped};
 use crate::bootstrap::{self, Ask, WorldError};
 use crate::config::Loaded;
-use crate::domain::{RefusalRow, Selection, Trigger};
+use crate::domain::{RefusalRow, Trigger};
 use crate::job::{Sampled, sample};
 use crate::ports::{Finding, Grade, PortError};
 
@@ -128,13 +128,7 @@ impl Visit<'_> {
         max_records: u64,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Vec<Finding>> {
-        let ask = Ask {
-            trigger: Trigger::Operator,
-            requested_by: self.context.user(),
-            reason: String::new(),
-            selection: Selection::default(),
-            dry_run: true,
-        };
+        let ask = Ask { dry_run: true, ..Ask::new(Trigger::Operator, self.context.user()) };
         let plan = bootstrap::plan(loaded, ask, bootstrap::clock().now())?;
         let source = match bootstrap::source(loaded).await {
             Ok(source) => source,

@@ -79,11 +79,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     }
     let clock = bootstrap::clock();
     let ask = Ask {
-        trigger: Trigger::Operator,
-        requested_by: context.user(),
-        reason: String::new(),
         selection: Selection::new(options.select),
         dry_run: true,
+        ..Ask::new(Trigger::Operator, context.user())
     };
     let plan = bootstrap::plan(&loaded, ask, clock.now())?;
     let source = bootstrap::file_source(&loaded.settings, &options.file);

@@ -62,7 +62,8 @@ pub(super) async fn pick_run(
             None => None,
         },
         RunChoice::Last => {
-            let filter = RunFilter { scope: Some(scope.to_owned()), limit: 1 };
+            let filter =
+                RunFilter { scope: Some(scope.to_owned()), limit: 1, ..RunFilter::default() };
             store.runs(&filter).await.map_err(store_failure)?.into_iter().next()
         }
     };

@@ -13,10 +13,10 @@ use super::observe::Told;
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
-use crate::bootstrap::{self, Ask, Outputs, WorldError};
+use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, WorldError};
 use crate::config::{Override, SourceKind};
 use crate::domain::{Selection, Trigger};
-use crate::job::{JobError, RunPlan, RunReport, execute};
+use crate::job::{JobError, RunPlan, RunReport};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
 #[derive(Debug, Args)]
@@ -46,11 +46,10 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     flags.extend(options.model.map(|model| Override::new("--model", "fit.model", model)));
     let loaded = context.load(flags)?;
     let ask = Ask {
-        trigger: Trigger::Operator,
-        requested_by: context.user(),
         reason: options.reason,
         selection: Selection::new(options.select),
         dry_run: options.dry_run,
+        ..Ask::new(Trigger::Operator, context.user())
     };
     let Ran { plan, report, outputs } = run_once(&loaded, ask, context).await?;
     if context.json() {
@@ -98,19 +97,25 @@ pub(super) async fn run_once(
     context: &Context,
 ) -> anyhow::Result<Ran> {
     let cancel = stop_token()?;
-    let clock = bootstrap::clock();
-    let plan = bootstrap::plan(loaded, ask, clock.now())?;
-    let world = bootstrap::world(loaded, plan.dry_run).await.map_err(world_failure)?;
+    let launch = Launch::prepare(loaded, ask, bootstrap::clock()).await.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
-    let outcome = execute(&plan, &world, &progress, &cancel).await;
+    let launched = launch.run(&progress, &cancel).await;
     progress.finish();
-    let report = outcome.map_err(job_failure)?;
-    let outputs = bootstrap::write_outputs(&loaded.settings, &report, clock.now());
+    let Launched { plan, report, outputs } = launched.map_err(launch_failure)?;
     let outputs = outputs.map_err(|error| {
         let over = &report.message;
         Hinted::new(format!("the run itself is over: {over}; check `output.dir`"), error)
     })?;
     Ok(Ran { plan, report, outputs })
+}
+
+/// The exit of a run that did not come to its end.
+pub(super) fn launch_failure(error: LaunchError) -> anyhow::Error {
+    match error {
+        LaunchError::Plan(error) => error.into(),
+        LaunchError::World(error) => world_failure(error),
+        LaunchError::Job(error) => job_failure(error),
+    }
 }
 
 /// What a run has to say to a person.

@@ -26,7 +26,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let loaded = context.load(Vec::new())?;
     let store = open_store(&loaded).await?;
     let scope = (!options.all_scopes).then(|| loaded.settings.scope.clone());
-    let filter = RunFilter { scope: scope.clone(), limit: options.limit };
+    let filter = RunFilter { scope: scope.clone(), limit: options.limit, ..RunFilter::default() };
     let runs = store.runs(&filter).await.map_err(store_failure)?;
     if context.json() {
         context.print_json(&runs)?;

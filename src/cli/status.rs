@@ -30,7 +30,7 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
     let store = open_store(&loaded).await?;
     let scope = loaded.settings.scope.as_str();
     let current = store.mark(scope).await.map_err(store_failure)?;
-    let filter = RunFilter { scope: Some(scope.to_owned()), limit: 50 };
+    let filter = RunFilter { scope: Some(scope.to_owned()), limit: 50, ..RunFilter::default() };
     let runs = store.runs(&filter).await.map_err(store_failure)?;
     let running = runs.iter().find(|run| run.status == RunStatus::Running).cloned();
     let last_run = runs.into_iter().next();

@@ -55,6 +55,28 @@ pub(super) fn not_among(text: &str, allowed: &[&str]) -> String {
 }
 
 choices! {
+    /// What becomes of moments of the calendar at which nothing ran.
+    MissedSlots {
+        /// They are passed over.
+        Skip = "skip",
+        /// One run makes up for all of them.
+        Once = "once",
+    }
+}
+
+choices! {
+    /// What a webhook is told.
+    NotifyOn {
+        /// A run failed, or died.
+        Failed = "failed",
+        /// The judge, or another run, refused a run.
+        Refused = "refused",
+        /// A run published after one that did not.
+        Recovered = "recovered",
+    }
+}
+
+choices! {
     /// Where records come from.
     SourceKind {
         /// The embedded database.

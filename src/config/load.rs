@@ -39,9 +39,12 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Where each key's value comes from; every key is there.
     pub origins: BTreeMap<String, Origin>,
-    /// SHA-256, hexadecimal, of the settings that influence results: all but `log`, `output`,
-    /// `fit.workers`, `embedded.max_size_mb`, and how a server is reached and logged in to.
+    /// SHA-256, hexadecimal, of the settings that influence results: all but how runs are operated,
+    /// logged and written out, `fit.workers`, `embedded.max_size_mb`, and how a server is reached and
+    /// logged in to.
     pub hash: String,
+    /// Those settings, as one JSON object: key and value.
+    pub document: String,
     /// What is odd but no error, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -69,8 +72,10 @@ impl Settings {
             let origins = problem.keys.into_iter().filter_map(at).filter(given).collect();
             ConfigError::Invalid { message: problem.message, origins }
         })?;
+        let document = document(&settings)?;
         Ok(Loaded {
-            hash: hash(&settings)?,
+            hash: hash(&document),
+            document,
             secrets: Secrets::load(&sources.environment)?,
             files: files(sources)?,
             warnings: warnings(&sources.environment, &schema)?,
@@ -181,11 +186,14 @@ fn plain(error: &config::ConfigError) -> String {
     }
 }
 
-fn hash(settings: &Settings) -> Result<String, ConfigError> {
+fn document(settings: &Settings) -> Result<String, ConfigError> {
     let mut flat = settings.to_flat_json()?;
     flat.retain(|key, _| influences_results(key));
-    let text = serde_json::to_string(&flat).map_err(|e| ConfigError::Defaults(e.to_string()))?;
-    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    serde_json::to_string(&flat).map_err(|e| ConfigError::Defaults(e.to_string()))
+}
+
+fn hash(document: &str) -> String {
+    Sha256::digest(document).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Keys of `[source]` and `[store]` that say which records and which parameters are meant.
@@ -193,7 +201,9 @@ const NAMES_OF_PLACES: [&str; 6] = ["kind", "host", "port", "instance", "databas
 
 fn influences_results(key: &str) -> bool {
     match key.split_once('.') {
-        Some(("log" | "output", _)) => false,
+        Some(("log" | "output" | "schedule" | "retention" | "notify" | "metrics" | "http", _)) => {
+            false
+        }
         Some(("source" | "store", own)) => NAMES_OF_PLACES.contains(&own),
         Some(("fit", "workers") | ("embedded", "max_size_mb")) => false,
         Some(("sqlserver", "connections" | "partition" | "partition_column")) => false,

@@ -11,6 +11,7 @@ mod error;
 mod layer;
 mod load;
 mod nearest;
+mod operations;
 mod origin;
 mod schema;
 mod secrets;
@@ -22,14 +23,15 @@ mod whole;
 
 pub use choices::{
     ChoicePer, Covariance, Criterion, DistanceUnit, Encryption, Errors, Factor, FileFormat,
-    Intervals, Isolation, LogFormat, Login, Loss, NotIdentified, Partition, PoolingMode,
-    RepeatedIds, SourceKind, Spread, StoreKind, TimeUnit,
+    Intervals, Isolation, LogFormat, Login, Loss, MissedSlots, NotIdentified, NotifyOn, Partition,
+    PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind, TimeUnit,
 };
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use layer::Override;
 pub use load::{Loaded, Sources};
 pub use nearest::nearest;
+pub use operations::{Http, Metrics, Notify, Retention, Schedule};
 pub use origin::Origin;
 pub use schema::Schema;
 pub use secrets::{Secret, SecretOrigin, Secrets};

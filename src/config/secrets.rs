@@ -23,16 +23,25 @@ pub enum Secret {
     StoreToken,
     /// Bearer tokens of the HTTP API.
     ApiTokens,
+    /// Address that is told of runs; whoever has it can write there.
+    WebhookUrl,
+    /// Key by which what is told there is signed.
+    WebhookSecret,
+    /// Headers for the OpenTelemetry collector.
+    OtlpHeaders,
 }
 
 impl Secret {
     /// Every secret.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::SourcePassword,
         Self::StorePassword,
         Self::SourceToken,
         Self::StoreToken,
         Self::ApiTokens,
+        Self::WebhookUrl,
+        Self::WebhookSecret,
+        Self::OtlpHeaders,
     ];
 
     /// The variable that holds it.
@@ -44,6 +53,9 @@ impl Secret {
             Self::SourceToken => "SPEEDFIT_SOURCE_TOKEN",
             Self::StoreToken => "SPEEDFIT_STORE_TOKEN",
             Self::ApiTokens => "SPEEDFIT_API_TOKENS",
+            Self::WebhookUrl => "SPEEDFIT_WEBHOOK_URL",
+            Self::WebhookSecret => "SPEEDFIT_WEBHOOK_SECRET",
+            Self::OtlpHeaders => "SPEEDFIT_OTLP_HEADERS",
         }
     }
 
@@ -160,6 +172,13 @@ pub(super) fn variables_for(key: &str) -> String {
     let key = key.to_ascii_lowercase();
     let is_token = key.contains("token") || key.contains("key");
     let fits = |secret: &Secret| match secret {
+        Secret::WebhookUrl | Secret::WebhookSecret => {
+            key.contains("webhook") || key.contains("notify")
+        }
+        Secret::OtlpHeaders => key.contains("otlp") || key.contains("metrics"),
+        _ if ["webhook", "notify", "otlp", "metrics"].iter().any(|word| key.contains(word)) => {
+            false
+        }
         Secret::SourcePassword => !is_token && !key.contains("store"),
         Secret::StorePassword => !is_token && !key.contains("source"),
         Secret::SourceToken => is_token && key.contains("source"),

@@ -15,6 +15,7 @@ use super::choices::{
     LogFormat, Loss, NotIdentified, PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind,
     TimeUnit,
 };
+use super::operations::{Http, Metrics, Notify, Retention, Schedule};
 use super::server::{Server, SqlServer};
 use super::values::{
     BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
@@ -75,6 +76,16 @@ section! {
         judge: Judge,
         /// What a run leaves in the file system.
         output: Output,
+        /// When runs happen by themselves.
+        schedule: Schedule,
+        /// How long runs and their sets are kept.
+        retention: Retention,
+        /// What a webhook is told.
+        notify: Notify,
+        /// Where metrics and traces go.
+        metrics: Metrics,
+        /// How the HTTP API listens.
+        http: Http,
         /// What is logged.
         log: Log,
     }
@@ -275,8 +286,20 @@ section! {
         max_time_change: f64,
         /// Distances at which the change is looked at, km; at least one.
         reference_distances_km: Vec<f64>,
-        /// Smallest share of groups that must pass.
+        /// Smallest share of the records that must stand behind groups that pass.
         min_share_published: f64,
+        /// Smallest share of the groups that must pass.
+        min_share_groups: f64,
+        /// Ranges that published parameters must lie in.
+        bounds: Vec<BoundSetting>,
+        /// Largest change of a parameter against the current set, in standard errors of the change; 0
+        /// is no limit.
+        max_change_std_errors: f64,
+        /// Widest interval of a speed: its upper end over its lower; 0 is no limit.
+        max_interval_ratio: f64,
+        /// By how much the mean log score on later records may be worse than that of the current set;
+        /// 0 is no limit.
+        max_score_drop: f64,
     }
 }
 
@@ -289,6 +312,8 @@ section! {
         report: bool,
         /// Whether `run_results.json` is written.
         results: bool,
+        /// Object storage that the files of a run are copied to; empty copies nothing.
+        upload_url: String,
     }
 }
 

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use crate::domain::WeekBands;
 
 use super::choices::{Criterion, Errors, Factor, Loss, SourceKind, Spread};
+use super::operations;
 use super::server;
 use super::settings::{AUTO, Auto, Fit, Settings};
-use super::values::ModelName;
+use super::values::{BoundSetting, ModelName};
 
 /// What is wrong, and the keys concerned.
 #[derive(Debug, PartialEq)]
@@ -45,7 +46,8 @@ pub(super) fn validate(settings: &Settings) -> Check {
     accept(settings)?;
     groups(settings)?;
     fit(settings)?;
-    judge(settings)
+    judge(settings)?;
+    operations::validate(settings)
 }
 
 fn names(settings: &Settings) -> Check {
@@ -221,17 +223,7 @@ fn law(fit: &Fit) -> Check {
     ensure(dof == 0.0 || (1.0..=200.0).contains(&dof), &["fit.tail_dof"], || {
         format!("`fit.tail_dof` must be 0 or 1 to 200, not {dof}")
     })?;
-    let keys = &["fit.bounds"];
-    for (nth, bound) in fit.bounds.iter().enumerate() {
-        let (name, min, max) = (&bound.name, bound.min, bound.max);
-        ensure(min.is_finite() && max.is_finite() && min <= max, keys, || {
-            format!("`fit.bounds`: the range of `{name}`, {min} to {max}, is empty")
-        })?;
-        ensure(fit.bounds[..nth].iter().all(|other| other.name != *name), keys, || {
-            format!("`fit.bounds` names `{name}` twice")
-        })?;
-    }
-    Ok(())
+    bounds("fit.bounds", &fit.bounds)
 }
 
 fn choice(auto: &Auto) -> Check {
@@ -260,7 +252,37 @@ fn judge(settings: &Settings) -> Check {
     ensure(plausible, &["judge.reference_distances_km"], || {
         "`judge.reference_distances_km` must hold at least one distance, all above 0".to_owned()
     })?;
-    ensure((0.0..=1.0).contains(&judge.min_share_published), &["judge.min_share_published"], || {
-        format!("`judge.min_share_published` must be 0 to 1, not {}", judge.min_share_published)
-    })
+    for (key, share) in [
+        ("judge.min_share_published", judge.min_share_published),
+        ("judge.min_share_groups", judge.min_share_groups),
+    ] {
+        ensure((0.0..=1.0).contains(&share), &[key], || {
+            format!("`{key}` must be 0 to 1, not {share}")
+        })?;
+    }
+    for (key, limit) in [
+        ("judge.max_change_std_errors", judge.max_change_std_errors),
+        ("judge.max_score_drop", judge.max_score_drop),
+    ] {
+        ensure(limit >= 0.0, &[key], || format!("`{key}` must not be negative, as {limit} is"))?;
+    }
+    let ratio = judge.max_interval_ratio;
+    ensure(ratio == 0.0 || ratio > 1.0, &["judge.max_interval_ratio"], || {
+        format!("`judge.max_interval_ratio` must be 0 or above 1, not {ratio}")
+    })?;
+    bounds("judge.bounds", &judge.bounds)
+}
+
+/// Each parameter once, each range not empty.
+fn bounds(key: &'static str, bounds: &[BoundSetting]) -> Check {
+    for (nth, bound) in bounds.iter().enumerate() {
+        let (name, min, max) = (&bound.name, bound.min, bound.max);
+        ensure(min.is_finite() && max.is_finite() && min <= max, &[key], || {
+            format!("`{key}`: the range of `{name}`, {min} to {max}, is empty")
+        })?;
+        ensure(bounds[..nth].iter().all(|other| other.name != *name), &[key], || {
+            format!("`{key}` names `{name}` twice")
+        })?;
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ pub mod parameters;
 pub mod published;
 pub mod record;
 pub mod refusal;
+pub mod request;
 pub mod results;
 pub mod run;
 pub mod selection;
@@ -27,6 +28,7 @@ pub use parameters::{
 pub use published::PublishedGroup;
 pub use record::{RecordBatch, TextColumn};
 pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
+pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
 pub use selection::Selection;

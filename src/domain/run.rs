@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{GroupOutcome, GroupRow, named_enum};
+use super::request::RequestDetail;
 use super::window::Window;
 
 /// Number of a run, given by the store, ascending.
@@ -30,6 +31,10 @@ named_enum! {
         Api = "api",
         /// `speedfit demo`.
         Demo = "demo",
+        /// `speedfit retry`.
+        Retry = "retry",
+        /// `speedfit backfill`.
+        Backfill = "backfill",
     }
 }
 
@@ -100,6 +105,13 @@ pub struct RunRequest {
     pub code_version: String,
     /// When it was asked for.
     pub requested_at: Timestamp,
+    /// What it answers, where that is to be answered once: the moment of a calendar, for example. No
+    /// two runs of a scope have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// What else was asked for.
+    #[serde(default, skip_serializing_if = "RequestDetail::is_empty")]
+    pub detail: RequestDetail,
 }
 
 /// What a run counted.
@@ -189,6 +201,9 @@ pub struct Publication {
     pub published_by: String,
     /// Why: `run`, `publish`, `rollback`.
     pub reason: String,
+    /// What the one who did it has to say; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
 }
 
 #[cfg(test)]

@@ -50,6 +50,44 @@ pub async fn execute(
     }
 }
 
+/// Writes the request row of a run that is executed later, here or elsewhere.
+///
+/// # Errors
+/// [`JobError::Store`]; of kind [`Taken`](crate::ports::FailureKind::Taken) where the slot of the
+/// request has its run already.
+pub async fn request(
+    plan: &RunPlan,
+    world: &World,
+    cancel: &CancellationToken,
+) -> Result<RunId, JobError> {
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    tokio::select! {
+        run_id = ledger.ask(plan) => run_id,
+        never = grace.watch(&*world.clock) => match never {},
+    }
+}
+
+/// Executes a run whose request row is there already.
+///
+/// # Errors
+/// Those of [`execute`].
+pub async fn execute_requested(
+    run_id: RunId,
+    plan: &RunPlan,
+    world: &World,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<RunReport, JobError> {
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
+    tokio::select! {
+        outcome = run.requested(run_id) => outcome,
+        never = grace.watch(&*world.clock) => match never {},
+    }
+}
+
 /// One run, and what it works with.
 struct Run<'a> {
     plan: &'a RunPlan,
@@ -67,7 +105,12 @@ impl Run<'_> {
             report.message = format!("dry run, nothing written: {}", report.message);
             return Ok(report);
         }
-        let run_id = self.ledger.request(&self.plan.request).await?;
+        let run_id = self.ledger.ask(self.plan).await?;
+        self.requested(run_id).await
+    }
+
+    /// The part of a run that has a row in the ledger.
+    async fn requested(&self, run_id: RunId) -> Result<RunReport, JobError> {
         let span = info_span!("run", run = run_id.0, scope = %self.plan.request.scope);
         async {
             let outcome = self.locked(run_id).await;

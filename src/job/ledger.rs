@@ -7,9 +7,7 @@ use super::execute::World;
 use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
-use crate::domain::{
-    ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus,
-};
+use crate::domain::{ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRow, RunStatus};
 use crate::ports::{Clock, Conclusion, FailureKind, PortError, ScopeLock, Store};
 
 /// The run's dealings with the store, with errors that name them.
@@ -25,9 +23,13 @@ impl<'a> Ledger<'a> {
         Self { store: &*world.store, clock: &*world.clock, grace }
     }
 
-    /// Writes the request; after the stop signal too, so that the ledger can say what became of it.
-    pub(super) async fn request(&self, request: &RunRequest) -> Result<RunId, JobError> {
-        let asked = self.grace.unless_over(self.store.request(request)).await;
+    /// Keeps the settings, then writes the request that names them by their hash; after the stop
+    /// signal too, so that the ledger can say what became of it.
+    pub(super) async fn ask(&self, plan: &RunPlan) -> Result<RunId, JobError> {
+        let (hash, document) = (&plan.request.settings_hash, &plan.settings_document);
+        let kept = self.grace.unless_over(self.store.keep_settings(hash, document)).await;
+        kept.map_err(|cause| self.error("keep the settings", cause))?;
+        let asked = self.grace.unless_over(self.store.request(&plan.request)).await;
         asked.map_err(|cause| self.error("write the request of a run", cause))
     }
 
@@ -82,6 +84,7 @@ impl<'a> Ledger<'a> {
             published_at: finished_at,
             published_by: plan.request.requested_by.clone(),
             reason: "run".to_owned(),
+            comment: String::new(),
         });
         let conclusion = Conclusion {
             run_id,

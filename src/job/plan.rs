@@ -99,6 +99,8 @@ pub struct HoldoutPlan {
 pub struct RunPlan {
     /// Who asked for what; the window of the run stands here.
     pub request: RunRequest,
+    /// The settings behind the request's hash, as one text, for whoever does it again.
+    pub settings_document: String,
     /// Regions asked for.
     pub selection: Selection,
     /// Which records are accepted.

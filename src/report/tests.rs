@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
 use crate::domain::{
     GroupDetail, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, RefusalReason, RefusalRow,
-    RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict, Window,
+    RequestDetail, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel, Trigger, Verdict,
+    Window,
 };
 
 use super::*;
@@ -92,6 +93,8 @@ fn run(status: RunStatus) -> RunRow {
             settings_hash: "0123456789abcdef0123".to_owned(),
             code_version: "0.1.0".to_owned(),
             requested_at: at("2026-02-01T02:00:00Z"),
+            slot: None,
+            detail: RequestDetail::default(),
         },
         status,
         started_at: Some(at("2026-02-01T02:00:01Z")),

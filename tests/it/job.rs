@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use speedfit::adapters::memory::{Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation};
 use speedfit::domain::record::RecordRef;
 use speedfit::domain::{
-    GroupOutcome, Holdout, Limits, ParameterStatus, RunId, RunRequest, RunStatus, Scores,
-    Selection, Splits, Trigger, Window,
+    GroupOutcome, Holdout, Limits, ParameterStatus, RequestDetail, RunId, RunRequest, RunStatus,
+    Scores, Selection, Splits, Trigger, Window,
 };
 use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
@@ -42,7 +42,10 @@ pub(crate) fn plan() -> RunPlan {
             settings_hash: "0".into(),
             code_version: "0".into(),
             requested_at: moment(),
+            slot: None,
+            detail: RequestDetail::default(),
         },
+        settings_document: String::new(),
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

@@ -35,7 +35,7 @@ async fn a_lost_reply_leaves_the_write() {
     let end = publishing("a", run_id, set(&["A"], 60.0));
     assert_eq!(store.conclude(&end).await.unwrap_err().kind, FailureKind::TimedOut);
     assert_eq!(store.run(run_id).await.unwrap().unwrap().status, RunStatus::Done);
-    assert_eq!(store.publications("a").len(), 1);
+    assert_eq!(store.publications("a", 0).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

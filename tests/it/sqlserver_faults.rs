@@ -59,7 +59,7 @@ impl Stage {
 
     /// What the scope's last run and its current set say.
     async fn state(&self, scope: &str) -> (Option<RunStatus>, ParameterSet) {
-        let filter = RunFilter { scope: Some(scope.to_owned()), limit: 1 };
+        let filter = RunFilter { scope: Some(scope.to_owned()), limit: 1, ..RunFilter::default() };
         let runs = self.store.runs(&filter).await.unwrap();
         let current = self.store.current(scope).await.unwrap().unwrap();
         (runs.first().map(|run| run.status), current)
@@ -191,7 +191,7 @@ async fn check_next_run(stage: &Stage, scope: &str, case: &str) {
     let world = stage.fresh_world().await;
     let next = execute(&plan(scope), &world, &Silent, &CancellationToken::new()).await;
     assert_eq!(next.unwrap().status, RunStatus::Done, "{case}");
-    let filter = RunFilter { scope: Some(scope.to_owned()), limit: 0 };
+    let filter = RunFilter { scope: Some(scope.to_owned()), limit: 0, ..RunFilter::default() };
     let runs = stage.store.runs(&filter).await.unwrap();
     assert!(runs.iter().all(|run| run.status != RunStatus::Running), "{case}");
 }

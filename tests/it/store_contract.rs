@@ -7,6 +7,7 @@
 
 mod ledger;
 mod locks;
+mod operations;
 mod sets;
 
 use std::any::Any;
@@ -125,6 +126,16 @@ macro_rules! store_keeps_the_contract {
                 only_runs_of_the_scope_are_published,
                 readers_see_whole_sets_only,
                 migrating_twice_is_harmless,
+            }
+            operations {
+                a_slot_is_taken_once,
+                of_many_one_gets_the_slot,
+                what_was_asked_comes_back,
+                runs_are_found_by_status_and_trigger,
+                settings_are_kept_once,
+                the_mark_moves_by_hand,
+                only_sets_that_are_there_are_published_by_hand,
+                what_is_current_or_alive_is_never_pruned,
             }
             locks {
                 one_holder_at_a_time,

@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::StatementError;
 use super::journal::check_move;
-use super::rows::{count_stored, examples_text, time_text};
+use super::rows::{self, count_stored, examples_text, time_text};
 use crate::adapters::detail_text::detail_text;
-use crate::adapters::ledger_rules::{check_end, check_publication};
+use crate::adapters::ledger_rules::{Candidate, check_candidate, check_end, check_publication};
 use crate::domain::{GroupRow, ParameterRow, Publication, RefusalRow, RunId};
 use crate::ports::Conclusion;
 
@@ -134,6 +134,24 @@ fn insert_refusals(
     Ok(())
 }
 
+/// Moves the mark outside a run.
+pub(super) fn publish(
+    transaction: &Transaction<'_>,
+    publication: &Publication,
+) -> Result<(), StatementError> {
+    let run_id = publication.run_id.0;
+    let n_parameters: i64 =
+        transaction.query_row(include_str!("sql/n_parameters.sql"), [run_id], |row| row.get(0))?;
+    let candidate = transaction
+        .query_row(include_str!("sql/run_status.sql"), [run_id], |row| {
+            let (scope, status) = (row.get("scope")?, rows::status(row)?);
+            Ok(Candidate { scope, status, has_parameters: n_parameters > 0 })
+        })
+        .optional()?;
+    check_candidate(publication, candidate.as_ref())?;
+    move_mark(transaction, &publication.scope, publication)
+}
+
 /// Moves the mark of `scope`, to this run or to an earlier one of the same scope.
 fn move_mark(
     transaction: &Transaction<'_>,
@@ -153,6 +171,7 @@ fn move_mark(
             time_text(publication.published_at),
             &publication.published_by,
             &publication.reason,
+            &publication.comment,
         ),
     )?;
     let publication_id = transaction.last_insert_rowid();

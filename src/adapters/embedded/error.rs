@@ -162,7 +162,7 @@ impl EmbeddedError {
                 StatementError::Migration(_) => FailureKind::SchemaForeign,
                 StatementError::NoLengths => FailureKind::Missing,
                 StatementError::Cancelled => FailureKind::Cancelled,
-                StatementError::Rule(_) => FailureKind::Internal,
+                StatementError::Rule(rule) => rule.kind(),
             },
             Self::Task { source } if source.is_cancelled() => FailureKind::Cancelled,
             Self::Task { .. } => FailureKind::Internal,

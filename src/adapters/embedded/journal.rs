@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StatementError;
-use super::rows::{self, time_text};
+use super::rows::{self, limit_stored, time_text};
 use super::{Embedded, conclude};
+use crate::adapters::detail_text::request_text;
 use crate::adapters::ledger_rules::{self, ABANDONED, LedgerError};
-use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus};
-use crate::ports::{Conclusion, PortResult, RunFilter, RunJournal};
+use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus, Trigger};
+use crate::ports::{Conclusion, PortResult, Prune, RunFilter, RunJournal};
 
 #[async_trait]
 impl RunJournal for Embedded {
@@ -64,9 +65,16 @@ impl RunJournal for Embedded {
     async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
         let filter = filter.clone();
         self.read("read the runs", move |transaction| {
-            let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
             let mut statement = transaction.prepare(include_str!("sql/runs.sql"))?;
-            let runs = statement.query_map((filter.scope, limit), rows::run)?;
+            let runs = statement.query_map(
+                (
+                    filter.scope,
+                    filter.status.map(RunStatus::as_str),
+                    filter.trigger.map(Trigger::as_str),
+                    limit_stored(filter.limit),
+                ),
+                rows::run,
+            )?;
             Ok(runs.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -80,12 +88,69 @@ impl RunJournal for Embedded {
         })
         .await
     }
+
+    async fn keep_settings(&self, hash: &str, document: &str) -> PortResult<()> {
+        let row = (hash.to_owned(), document.to_owned());
+        self.write("keep the settings", move |transaction| {
+            transaction.execute(include_str!("sql/keep_settings.sql"), row)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn settings(&self, hash: &str) -> PortResult<Option<String>> {
+        let hash = hash.to_owned();
+        self.read("read the settings of a run", move |transaction| {
+            let sql = include_str!("sql/settings.sql");
+            Ok(transaction.query_row(sql, [hash], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn prune(&self, run_ids: &[RunId], depth: Prune) -> PortResult<u64> {
+        let run_ids = run_ids.to_vec();
+        self.write("prune old runs", move |transaction| prune(transaction, &run_ids, depth)).await
+    }
+}
+
+fn prune(
+    transaction: &Transaction<'_>,
+    run_ids: &[RunId],
+    depth: Prune,
+) -> Result<u64, StatementError> {
+    let mut n_pruned = 0;
+    for RunId(id) in run_ids {
+        let sql = include_str!("sql/may_be_pruned.sql");
+        if !transaction.query_row(sql, [id], |row| row.get(0))? {
+            continue;
+        }
+        for sql in [
+            include_str!("sql/delete_parameters.sql"),
+            include_str!("sql/delete_groups.sql"),
+            include_str!("sql/delete_refusals.sql"),
+        ] {
+            transaction.execute(sql, [id])?;
+        }
+        if depth == Prune::Run {
+            transaction.execute(include_str!("sql/delete_publications.sql"), [id])?;
+            transaction.execute(include_str!("sql/delete_run.sql"), [id])?;
+        }
+        n_pruned += 1;
+    }
+    Ok(n_pruned)
 }
 
 fn insert_run(
     transaction: &Transaction<'_>,
     request: &RunRequest,
 ) -> Result<RunId, StatementError> {
+    if let Some(slot) = &request.slot {
+        let sql = include_str!("sql/slot_is_taken.sql");
+        if transaction.query_row(sql, (&request.scope, slot), |row| row.get(0))? {
+            let (scope, slot) = (request.scope.clone(), slot.clone());
+            return Err(LedgerError::Taken { scope, slot }.into());
+        }
+    }
     transaction.execute(
         include_str!("sql/insert_run.sql"),
         (
@@ -100,6 +165,8 @@ fn insert_run(
             &request.code_version,
             time_text(request.requested_at),
             RunStatus::Requested.as_str(),
+            &request.slot,
+            request_text(&request.detail),
         ),
     )?;
     Ok(RunId(transaction.last_insert_rowid()))

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StatementError;
-use super::{Embedded, rows};
+use super::rows::{self, limit_stored};
+use super::{Embedded, conclude};
 use crate::domain::{ParameterSet, Publication, RunId};
 use crate::ports::{ParameterStore, PortResult};
 
@@ -12,6 +13,24 @@ use crate::ports::{ParameterStore, PortResult};
 impl ParameterStore for Embedded {
     fn describe(&self) -> String {
         format!("SQLite file `{}`", self.inner.shown)
+    }
+
+    async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>> {
+        let scope = scope.to_owned();
+        self.read("read the publications", move |transaction| {
+            let mut statement = transaction.prepare(include_str!("sql/publications.sql"))?;
+            let moves = statement.query_map((scope, limit_stored(limit)), rows::publication)?;
+            Ok(moves.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn publish(&self, publication: &Publication) -> PortResult<()> {
+        let publication = publication.clone();
+        self.write(format!("publish run {}", publication.run_id), move |transaction| {
+            conclude::publish(transaction, &publication)
+        })
+        .await
     }
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
@@ -27,22 +46,6 @@ impl ParameterStore for Embedded {
     async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>> {
         self.read(format!("read the parameters of run {run_id}"), move |transaction| {
             read_set(transaction, run_id)
-        })
-        .await
-    }
-}
-
-impl Embedded {
-    /// Every move of the scope's mark, newest first.
-    ///
-    /// # Errors
-    /// Those of any read of the file.
-    pub async fn publications(&self, scope: &str) -> PortResult<Vec<Publication>> {
-        let scope = scope.to_owned();
-        self.read("read the publications", move |transaction| {
-            let mut statement = transaction.prepare(include_str!("sql/publications.sql"))?;
-            let moves = statement.query_map([scope], rows::publication)?;
-            Ok(moves.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::adapters::detail_text::detail_from;
+use crate::adapters::detail_text::{detail_from, request_from};
 use crate::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication,
-    RefusalReason, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel,
-    Trigger, Verdict, Window,
+    RefusalReason, RefusalRow, RequestDetail, RunCounts, RunId, RunRequest, RunRow, RunStatus,
+    SourceLevel, Trigger, Verdict, Window,
 };
 
 /// A text in the file that names no value of its kind.
@@ -28,6 +28,11 @@ pub(super) fn time_text(at: Timestamp) -> String {
 /// A count as the file keeps it: SQLite's integers have a sign, which no count reaches.
 pub(super) fn count_stored(count: u64) -> i64 {
     count.cast_signed()
+}
+
+/// A limit as SQLite knows it: negative is none.
+pub(super) fn limit_stored(limit: u32) -> i64 {
+    if limit == 0 { -1 } else { i64::from(limit) }
 }
 
 fn count(row: &Row<'_>, column: &'static str) -> rusqlite::Result<u64> {
@@ -82,6 +87,8 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         settings_hash: row.get("settings_hash")?,
         code_version: row.get("code_version")?,
         requested_at: time(row, "requested_at")?,
+        slot: row.get("slot")?,
+        detail: request_detail(row)?,
     };
     Ok(RunRow {
         id: RunId(row.get("id")?),
@@ -146,6 +153,11 @@ fn detail(row: &Row<'_>) -> rusqlite::Result<GroupDetail> {
     detail_from(text.as_deref()).map_err(|error| unreadable(row, "detail", error))
 }
 
+fn request_detail(row: &Row<'_>) -> rusqlite::Result<RequestDetail> {
+    let text: Option<String> = row.get("detail")?;
+    request_from(text.as_deref()).map_err(|error| unreadable(row, "detail", error))
+}
+
 pub(super) fn parameter(row: &Row<'_>) -> rusqlite::Result<ParameterRow> {
     Ok(ParameterRow {
         key: key(row)?,
@@ -179,6 +191,7 @@ pub(super) fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
         published_at: time(row, "published_at")?,
         published_by: row.get("published_by")?,
         reason: row.get("reason")?,
+        comment: row.get("comment")?,
     })
 }
 

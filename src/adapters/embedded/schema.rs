@@ -13,7 +13,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the embedded database, in order.
-static MIGRATIONS: [Migration; 5] = [
+static MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -38,6 +38,11 @@ static MIGRATIONS: [Migration; 5] = [
         version: 5,
         name: "detail",
         sql: include_str!("../../../migrations/embedded/V0005__detail.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "operations",
+        sql: include_str!("../../../migrations/embedded/V0006__operations.sql"),
     },
 ];
 

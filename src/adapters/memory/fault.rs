@@ -24,6 +24,16 @@ pub enum Operation {
     Runs,
     /// `RunJournal::refusals`.
     Refusals,
+    /// `RunJournal::keep_settings`.
+    KeepSettings,
+    /// `RunJournal::settings`.
+    Settings,
+    /// `RunJournal::prune`.
+    Prune,
+    /// `ParameterStore::publications`.
+    Publications,
+    /// `ParameterStore::publish`.
+    Publish,
     /// `ParameterStore::mark`.
     Mark,
     /// `ParameterStore::parameter_set`.

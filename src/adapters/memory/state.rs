@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::adapters::ledger_rules::{
-    ABANDONED, LedgerError, check_end, check_move, check_publication, check_rows,
+    ABANDONED, Candidate, LedgerError, check_candidate, check_end, check_move, check_publication,
+    check_rows,
 };
 use crate::domain::{
     ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus,
 };
-use crate::ports::Conclusion;
+use crate::ports::{Conclusion, Prune};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    settings: BTreeMap<String, String>,
     runs: BTreeMap<RunId, Entry>,
     publications: Vec<Publication>,
+    last_id: i64,
 }
 
 #[derive(Debug)]
@@ -26,8 +29,17 @@ struct Entry {
 }
 
 impl State {
-    pub(super) fn request(&mut self, request: &RunRequest) -> RunId {
-        let id = RunId(self.runs.keys().next_back().map_or(1, |last| last.0 + 1));
+    pub(super) fn request(&mut self, request: &RunRequest) -> Result<RunId, LedgerError> {
+        let same =
+            |row: &RunRow| row.request.scope == request.scope && row.request.slot == request.slot;
+        if let Some(slot) = &request.slot
+            && self.runs().any(same)
+        {
+            let (scope, slot) = (request.scope.clone(), slot.clone());
+            return Err(LedgerError::Taken { scope, slot });
+        }
+        let id = RunId(self.last_id + 1);
+        self.last_id = id.0;
         let row = RunRow {
             id,
             request: request.clone(),
@@ -44,7 +56,7 @@ impl State {
             ..ParameterSet::default()
         };
         self.runs.insert(id, Entry { row, set, refusals: Vec::new() });
-        id
+        Ok(id)
     }
 
     pub(super) fn start(&mut self, run_id: RunId, at: Timestamp) -> Result<(), LedgerError> {
@@ -75,6 +87,47 @@ impl State {
         entry.set.parameters.clone_from(&conclusion.set.parameters);
         entry.refusals.clone_from(&conclusion.refusals);
         Ok(())
+    }
+
+    pub(super) fn publish(&mut self, publication: &Publication) -> Result<(), LedgerError> {
+        let candidate = self.runs.get(&publication.run_id).map(|entry| Candidate {
+            scope: entry.row.request.scope.clone(),
+            status: entry.row.status,
+            has_parameters: !entry.set.parameters.is_empty(),
+        });
+        check_candidate(publication, candidate.as_ref())?;
+        self.publications.push(publication.clone());
+        Ok(())
+    }
+
+    pub(super) fn keep_settings(&mut self, hash: &str, document: &str) {
+        self.settings.entry(hash.to_owned()).or_insert_with(|| document.to_owned());
+    }
+
+    pub(super) fn settings(&self, hash: &str) -> Option<&String> {
+        self.settings.get(hash)
+    }
+
+    pub(super) fn prune(&mut self, run_ids: &[RunId], depth: Prune) -> u64 {
+        let mut n_pruned = 0;
+        for run_id in run_ids {
+            let Some(entry) = self.runs.get(run_id) else { continue };
+            let mark = self.publications(&entry.row.request.scope).next();
+            let is_current = mark.is_some_and(|mark| mark.run_id == *run_id);
+            if is_current || !entry.row.status.is_final() {
+                continue;
+            }
+            n_pruned += 1;
+            if depth == Prune::Run {
+                self.runs.remove(run_id);
+                self.publications.retain(|publication| publication.run_id != *run_id);
+            } else if let Some(entry) = self.runs.get_mut(run_id) {
+                entry.set.groups.clear();
+                entry.set.parameters.clear();
+                entry.refusals.clear();
+            }
+        }
+        n_pruned
     }
 
     pub(super) fn abandon_dead(&mut self, scope: &str, at: Timestamp) -> Vec<RunId> {

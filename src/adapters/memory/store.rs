@@ -10,8 +10,8 @@ use super::lock::{Locks, MemoryLock};
 use super::state::State;
 use crate::domain::{ParameterSet, Publication, RefusalRow, RunId, RunRequest, RunRow};
 use crate::ports::{
-    Conclusion, FailureKind, MigrationReport, ParameterStore, PortResult, RunFilter, RunJournal,
-    SchemaAdmin, ScopeLock, ScopeLocks,
+    Conclusion, FailureKind, MigrationReport, ParameterStore, PortResult, Prune, RunFilter,
+    RunJournal, SchemaAdmin, ScopeLock, ScopeLocks,
 };
 
 /// A store in memory; its clones are the same store.
@@ -34,12 +34,6 @@ impl MemoryStore {
         self.locks.lose(scope, kind);
     }
 
-    /// Every move of the scope's mark, newest first.
-    #[must_use]
-    pub fn publications(&self, scope: &str) -> Vec<Publication> {
-        self.state().publications(scope).cloned().collect()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -48,7 +42,7 @@ impl MemoryStore {
 #[async_trait]
 impl RunJournal for MemoryStore {
     async fn request(&self, request: &RunRequest) -> PortResult<RunId> {
-        self.faults.call(Operation::Request, || Ok(self.state().request(request))).await
+        self.faults.call(Operation::Request, || Ok(self.state().request(request)?)).await
     }
 
     async fn start(&self, run_id: RunId, started_at: Timestamp) -> PortResult<()> {
@@ -72,7 +66,11 @@ impl RunJournal for MemoryStore {
 
     async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
         let limit = if filter.limit == 0 { usize::MAX } else { filter.limit as usize };
-        let wanted = |row: &&RunRow| filter.scope.as_ref().is_none_or(|s| *s == row.request.scope);
+        let wanted = |row: &&RunRow| {
+            filter.scope.as_ref().is_none_or(|scope| *scope == row.request.scope)
+                && filter.status.is_none_or(|status| status == row.status)
+                && filter.trigger.is_none_or(|trigger| trigger == row.request.trigger)
+        };
         let work = || Ok(self.state().runs().filter(wanted).take(limit).cloned().collect());
         self.faults.call(Operation::Runs, work).await
     }
@@ -81,12 +79,38 @@ impl RunJournal for MemoryStore {
         let work = || Ok(self.state().refusals(run_id).to_vec());
         self.faults.call(Operation::Refusals, work).await
     }
+
+    async fn keep_settings(&self, hash: &str, document: &str) -> PortResult<()> {
+        let work = || {
+            self.state().keep_settings(hash, document);
+            Ok(())
+        };
+        self.faults.call(Operation::KeepSettings, work).await
+    }
+
+    async fn settings(&self, hash: &str) -> PortResult<Option<String>> {
+        self.faults.call(Operation::Settings, || Ok(self.state().settings(hash).cloned())).await
+    }
+
+    async fn prune(&self, run_ids: &[RunId], depth: Prune) -> PortResult<u64> {
+        self.faults.call(Operation::Prune, || Ok(self.state().prune(run_ids, depth))).await
+    }
 }
 
 #[async_trait]
 impl ParameterStore for MemoryStore {
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>> {
+        let limit = if limit == 0 { usize::MAX } else { limit as usize };
+        let work = || Ok(self.state().publications(scope).take(limit).cloned().collect());
+        self.faults.call(Operation::Publications, work).await
+    }
+
+    async fn publish(&self, publication: &Publication) -> PortResult<()> {
+        self.faults.call(Operation::Publish, || Ok(self.state().publish(publication)?)).await
     }
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {

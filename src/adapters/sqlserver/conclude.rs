@@ -177,7 +177,7 @@ impl<'a> Load<'a> {
         let end = self.end;
         let counts = &end.counts;
         let mark = end.publication.as_ref();
-        let parameters: [&dyn ToSql; 22] = [
+        let parameters: [&dyn ToSql; 23] = [
             &end.run_id.0,
             &from.as_str(),
             &end.status.as_str(),
@@ -200,6 +200,7 @@ impl<'a> Load<'a> {
             &Moment::new(mark.map_or(end.finished_at, |mark| mark.published_at)),
             &mark.map_or("", |mark| mark.published_by.as_str()),
             &mark.map_or("", |mark| mark.reason.as_str()),
+            &mark.map_or("", |mark| mark.comment.as_str()),
         ];
         let sql = schema.sql(include_str!("sql/conclude_run.sql"));
         let row = only_row(connection.query(&sql, &parameters).await?)?;

@@ -292,7 +292,8 @@ impl UnitError {
                 FailureKind::Malformed
             }
             Self::Cancelled => FailureKind::Cancelled,
-            Self::Rule(_) | Self::LostRows { .. } => FailureKind::Internal,
+            Self::Rule(rule) => rule.kind(),
+            Self::LostRows { .. } => FailureKind::Internal,
             // A deadlock that ended with this session's request, or a request given up.
             Self::Lock { code: -3, .. } => FailureKind::Conflict,
             Self::Lock { code: -1 | -2, .. } => FailureKind::Busy,

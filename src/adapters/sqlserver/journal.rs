@@ -11,13 +11,14 @@ use super::connection::Connection;
 use super::error::{ServerError, UnitError};
 use super::examine::{cell, only_row};
 use super::moment::{Moment, is_kept};
-use super::rows::{self, Standing};
+use super::rows::{self, Standing, limit_stored};
 use super::schema::Schema;
 use super::store::SqlServerStore;
 use super::unit::Unit;
+use crate::adapters::detail_text::request_text;
 use crate::adapters::ledger_rules::{ABANDONED, LedgerError, check_move};
-use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus};
-use crate::ports::{Conclusion, PortResult, RunFilter, RunJournal};
+use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus, Trigger};
+use crate::ports::{Conclusion, PortResult, Prune, RunFilter, RunJournal};
 
 #[async_trait]
 impl RunJournal for SqlServerStore {
@@ -47,13 +48,14 @@ impl RunJournal for SqlServerStore {
     }
 
     async fn runs(&self, filter: &RunFilter) -> PortResult<Vec<RunRow>> {
-        let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
+        let limit = limit_stored(filter.limit);
+        let status = filter.status.map_or("", RunStatus::as_str);
+        let trigger = filter.trigger.map_or("", Trigger::as_str);
         let (of_all, scope) = (filter.scope.is_none(), filter.scope.as_deref().unwrap_or_default());
         let sql = include_str!("sql/runs.sql");
-        self.read("read the runs", sql, &[&of_all, &scope, &limit], |rows| {
-            rows.iter().map(rows::run).collect()
-        })
-        .await
+        let parameters: [&dyn ToSql; 5] = [&of_all, &scope, &limit, &status, &trigger];
+        self.read("read the runs", sql, &parameters, |rows| rows.iter().map(rows::run).collect())
+            .await
     }
 
     async fn refusals(&self, run_id: RunId) -> PortResult<Vec<RefusalRow>> {
@@ -62,6 +64,27 @@ impl RunJournal for SqlServerStore {
             rows.iter().map(rows::refusal).collect()
         })
         .await
+    }
+
+    async fn keep_settings(&self, hash: &str, document: &str) -> PortResult<()> {
+        self.run(&KeepSettings { schema: &self.schema, hash, document }).await
+    }
+
+    async fn settings(&self, hash: &str) -> PortResult<Option<String>> {
+        let sql = include_str!("sql/settings.sql");
+        self.read("read the settings of a run", sql, &[&hash], |rows| {
+            rows.first().map(|row| cell::<&str>(row, "document").map(str::to_owned)).transpose()
+        })
+        .await
+    }
+
+    async fn prune(&self, run_ids: &[RunId], depth: Prune) -> PortResult<u64> {
+        let mut n_pruned = 0;
+        for &run_id in run_ids {
+            let unit = PruneRun { schema: &self.schema, run_id, depth };
+            n_pruned += self.run(&unit).await?;
+        }
+        Ok(n_pruned)
     }
 }
 
@@ -108,6 +131,17 @@ impl Request<'_> {
         let results = connection.query(&sql, &[&self.key]).await?;
         Ok(ids(&results)?.first().copied())
     }
+
+    async fn is_taken(&self, connection: &mut Connection, slot: &str) -> Result<bool, UnitError> {
+        let sql = self.schema.sql(include_str!("sql/run_of_slot.sql"));
+        let results = connection.query(&sql, &[&self.request.scope, &slot]).await?;
+        Ok(!ids(&results)?.is_empty())
+    }
+
+    fn taken(&self, slot: &str) -> UnitError {
+        let (scope, slot) = (self.request.scope.clone(), slot.to_owned());
+        LedgerError::Taken { scope, slot }.into()
+    }
 }
 
 #[async_trait]
@@ -125,7 +159,13 @@ impl Unit for Request<'_> {
             return Ok(run_id);
         }
         let request = self.request;
-        let parameters: [&dyn ToSql; 14] = [
+        if let Some(slot) = &request.slot
+            && self.is_taken(connection, slot).await?
+        {
+            return Err(self.taken(slot));
+        }
+        let detail = request_text(&request.detail);
+        let parameters: [&dyn ToSql; 16] = [
             &self.key,
             &request.scope,
             &request.trigger.as_str(),
@@ -140,10 +180,18 @@ impl Unit for Request<'_> {
             &request.code_version,
             &Moment::new(request.requested_at),
             &RunStatus::Requested.as_str(),
+            &request.slot,
+            &detail,
         ];
         let sql = self.schema.sql(include_str!("sql/insert_run.sql"));
         match connection.query(&sql, &parameters).await {
             Ok(results) => Ok(RunId(cell(&only_row(results)?, "id")?)),
+            // Another process was quicker, between the look and the insert.
+            Err(ServerError::Answer { number: 2601 | 2627, .. })
+                if attempt == 1 && request.slot.is_some() =>
+            {
+                Err(self.taken(request.slot.as_deref().unwrap_or_default()))
+            }
             // A former try was still under way when it was looked for.
             Err(ServerError::Answer { number: 2601 | 2627, .. }) if attempt > 1 => {
                 let lost = UnitError::Value {
@@ -202,6 +250,52 @@ pub(super) async fn moved_meanwhile(
         Ok(Some(now)) => LedgerError::IllegalMove { run_id, from: now.status, to }.into(),
         Ok(None) => LedgerError::NoSuchRun(run_id).into(),
         Err(error) => error,
+    }
+}
+
+struct KeepSettings<'a> {
+    schema: &'a Schema,
+    hash: &'a str,
+    document: &'a str,
+}
+
+#[async_trait]
+impl Unit for KeepSettings<'_> {
+    type Output = ();
+
+    fn doing(&self) -> String {
+        "keep the settings".to_owned()
+    }
+
+    async fn attempt(&self, connection: &mut Connection, _: u32) -> Result<(), UnitError> {
+        let sql = self.schema.sql(include_str!("sql/keep_settings.sql"));
+        match connection.query(&sql, &[&self.hash, &self.document]).await {
+            // Another process keeps the same.
+            Ok(_) | Err(ServerError::Answer { number: 2601 | 2627, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+struct PruneRun<'a> {
+    schema: &'a Schema,
+    run_id: RunId,
+    depth: Prune,
+}
+
+#[async_trait]
+impl Unit for PruneRun<'_> {
+    type Output = u64;
+
+    fn doing(&self) -> String {
+        format!("prune run {}", self.run_id)
+    }
+
+    async fn attempt(&self, connection: &mut Connection, _: u32) -> Result<u64, UnitError> {
+        let sql = self.schema.sql(include_str!("sql/prune_run.sql"));
+        let whole = self.depth == Prune::Run;
+        let row = only_row(connection.query(&sql, &[&self.run_id.0, &whole]).await?)?;
+        Ok(u64::from(cell::<i32>(&row, "n_pruned")? == 1))
     }
 }
 

@@ -1,9 +1,18 @@
 //! The published parameters, and the mark.
 
 use async_trait::async_trait;
+use tiberius::ToSql;
 
-use super::rows;
+use super::connection::Connection;
+use super::error::UnitError;
+use super::examine::{cell, only_row};
+use super::journal::standing;
+use super::moment::{Moment, is_kept};
+use super::rows::{self, limit_stored};
+use super::schema::Schema;
 use super::store::SqlServerStore;
+use super::unit::Unit;
+use crate::adapters::ledger_rules::{Candidate, check_candidate};
 use crate::domain::{ParameterSet, Publication, RunId};
 use crate::ports::{ParameterStore, PortResult};
 
@@ -11,6 +20,18 @@ use crate::ports::{ParameterStore, PortResult};
 impl ParameterStore for SqlServerStore {
     fn describe(&self) -> String {
         format!("{}, schema `{}`", self.options.server, self.schema.name())
+    }
+
+    async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>> {
+        let sql = include_str!("sql/publications.sql");
+        self.read("read the publications", sql, &[&scope, &limit_stored(limit)], |rows| {
+            rows.iter().map(rows::publication).collect()
+        })
+        .await
+    }
+
+    async fn publish(&self, publication: &Publication) -> PortResult<()> {
+        self.run(&Publish { schema: &self.schema, publication }).await
     }
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
@@ -46,16 +67,59 @@ impl ParameterStore for SqlServerStore {
     }
 }
 
-impl SqlServerStore {
-    /// Every move of the scope's mark, newest first.
-    ///
-    /// # Errors
-    /// Those of any read of the store.
-    pub async fn publications(&self, scope: &str) -> PortResult<Vec<Publication>> {
-        let sql = include_str!("sql/publications.sql");
-        self.read("read the publications", sql, &[&scope], |rows| {
-            rows.iter().map(rows::publication).collect()
-        })
-        .await
+/// Moves the mark outside a run.
+struct Publish<'a> {
+    schema: &'a Schema,
+    publication: &'a Publication,
+}
+
+impl Publish<'_> {
+    /// Whether a former try took place: no other move of this mark has its time.
+    async fn has_landed(&self, connection: &mut Connection) -> Result<bool, UnitError> {
+        let sql = self.schema.sql(include_str!("sql/mark.sql"));
+        let results = connection.query(&sql, &[&self.publication.scope]).await?;
+        let mark = results.iter().flatten().next().map(rows::publication).transpose()?;
+        Ok(mark.is_some_and(|mark| {
+            mark.run_id == self.publication.run_id
+                && is_kept(Some(mark.published_at), self.publication.published_at)
+        }))
+    }
+}
+
+#[async_trait]
+impl Unit for Publish<'_> {
+    type Output = ();
+
+    fn doing(&self) -> String {
+        format!("publish run {}", self.publication.run_id)
+    }
+
+    async fn attempt(&self, connection: &mut Connection, attempt: u32) -> Result<(), UnitError> {
+        if attempt > 1 && self.has_landed(connection).await? {
+            return Ok(());
+        }
+        let publication = self.publication;
+        let run_id = publication.run_id;
+        let known = standing(connection, self.schema, run_id).await?;
+        let sql = self.schema.sql(include_str!("sql/n_parameters.sql"));
+        let row = only_row(connection.query(&sql, &[&run_id.0]).await?)?;
+        let n_parameters: i64 = cell(&row, "n")?;
+        let candidate = known.map(|known| Candidate {
+            scope: known.scope,
+            status: known.status,
+            has_parameters: n_parameters > 0,
+        });
+        check_candidate(publication, candidate.as_ref())?;
+        let parameters: [&dyn ToSql; 6] = [
+            &publication.scope,
+            &run_id.0,
+            &Moment::new(publication.published_at),
+            &publication.published_by,
+            &publication.reason,
+            &publication.comment,
+        ];
+        let sql = self.schema.sql(include_str!("sql/publish_run.sql"));
+        connection.query(&sql, &parameters).await?;
+        Ok(())
     }
 }

@@ -5,16 +5,21 @@ use tiberius::Row;
 use super::error::UnitError;
 use super::examine::cell;
 use super::moment::Moment;
-use crate::adapters::detail_text::detail_from;
+use crate::adapters::detail_text::{detail_from, request_from};
 use crate::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication,
-    RefusalReason, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus, SourceLevel,
-    Trigger, Verdict, Window,
+    RefusalReason, RefusalRow, RequestDetail, RunCounts, RunId, RunRequest, RunRow, RunStatus,
+    SourceLevel, Trigger, Verdict, Window,
 };
 
 /// A count as the server keeps it: its integers have a sign, which no count reaches.
 pub(super) fn count_stored(count: u64) -> i64 {
     count.cast_signed()
+}
+
+/// A limit as the server takes it: every row where there is none.
+pub(super) fn limit_stored(limit: u32) -> i64 {
+    if limit == 0 { i64::MAX } else { i64::from(limit) }
 }
 
 fn count(row: &Row, column: &str) -> Result<u64, UnitError> {
@@ -86,6 +91,8 @@ pub(super) fn run(row: &Row) -> Result<RunRow, UnitError> {
         settings_hash: text(row, "settings_hash")?,
         code_version: text(row, "code_version")?,
         requested_at: time(row, "requested_at")?,
+        slot: row.try_get::<&str, _>("slot")?.map(str::to_owned),
+        detail: request_detail(row)?,
     };
     let exit_code: Option<i32> = row.try_get("exit_code")?;
     let exit_code = exit_code
@@ -154,6 +161,10 @@ fn detail(row: &Row) -> Result<GroupDetail, UnitError> {
     detail_from(row.try_get("detail")?).map_err(|error| unreadable("detail", error.to_string()))
 }
 
+fn request_detail(row: &Row) -> Result<RequestDetail, UnitError> {
+    request_from(row.try_get("detail")?).map_err(|error| unreadable("detail", error.to_string()))
+}
+
 pub(super) fn parameter(row: &Row) -> Result<ParameterRow, UnitError> {
     Ok(ParameterRow {
         key: key(row)?,
@@ -187,6 +198,7 @@ pub(super) fn publication(row: &Row) -> Result<Publication, UnitError> {
         published_at: time(row, "published_at")?,
         published_by: text(row, "published_by")?,
         reason: text(row, "reason")?,
+        comment: text(row, "comment")?,
     })
 }
 

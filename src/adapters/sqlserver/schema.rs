@@ -19,7 +19,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, MigrationError, plan
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the store, in order.
-static MIGRATIONS: [Migration; 4] = [
+static MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -39,6 +39,11 @@ static MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "detail",
         sql: include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "operations",
+        sql: include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
     },
 ];
 

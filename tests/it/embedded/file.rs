@@ -57,10 +57,17 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 5));
+    assert_eq!((report.from_version, report.to_version), (0, 6));
     assert_eq!(
         report.applied,
-        ["V0001__ledger", "V0002__views", "V0003__records", "V0004__lengths", "V0005__detail"]
+        [
+            "V0001__ledger",
+            "V0002__views",
+            "V0003__records",
+            "V0004__lengths",
+            "V0005__detail",
+            "V0006__operations",
+        ]
     );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
 }
@@ -96,8 +103,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE schema_migration SET checksum = 'z' WHERE version = 2;";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM schema_migration WHERE version = 5; \
-                 ALTER TABLE group_fit DROP COLUMN detail;";
+    let older = "DELETE FROM schema_migration WHERE version = 6;";
     check(older, FailureKind::SchemaOutdated).await;
 }
 
@@ -105,11 +111,14 @@ async fn a_schema_that_is_not_ours_is_refused() {
 async fn rows_older_than_the_detail_have_none() {
     let desk = Desk::new();
     let run_id = published(&desk.database().await, "a", set(&["A"], 60.0)).await.unwrap();
-    let older = "DELETE FROM schema_migration WHERE version = 5; \
-                 ALTER TABLE group_fit DROP COLUMN detail;";
+    let older = "DELETE FROM schema_migration WHERE version >= 5; \
+                 ALTER TABLE group_fit DROP COLUMN detail; \
+                 DROP INDEX run_by_slot; ALTER TABLE run DROP COLUMN slot; \
+                 ALTER TABLE run DROP COLUMN detail; DROP TABLE settings; \
+                 ALTER TABLE publication DROP COLUMN comment;";
     desk.shell().execute_batch(older).unwrap();
     let database = Embedded::open(&desk.path(), Mode::Migrating).await.unwrap();
-    assert_eq!(database.migrate().await.unwrap().applied, ["V0005__detail"]);
+    assert_eq!(database.migrate().await.unwrap().applied, ["V0005__detail", "V0006__operations"]);
     let found = database.parameter_set(run_id).await.unwrap().unwrap();
     assert_eq!(found.groups, set(&["A"], 60.0).groups);
     assert!(found.groups[0].detail.is_empty());
@@ -261,7 +270,7 @@ async fn views_show_the_current_sets() {
         ["a|North|60.5|60.5", "a|East|60.5|60.5", "b|West|30.0|30.0"]
             .map(|row| format!("{row}|-|-|100|2026-01-31T02:10:00.123456Z"))
     );
-    let moves = database.publications("a").await.unwrap();
+    let moves = database.publications("a", 0).await.unwrap();
     assert_eq!(moves.len(), 2);
     assert_eq!(moves[0].run_id, run_id);
     let strict = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \

@@ -131,7 +131,7 @@ pub(super) async fn runs_come_newest_first(f: &Fixture) {
         ids.push(f.store.request(&request(scope)).await.unwrap());
     }
     let list = async |scope: &str, limit| {
-        let filter = RunFilter { scope: Some(scope.to_owned()), limit };
+        let filter = RunFilter { scope: Some(scope.to_owned()), limit, ..RunFilter::default() };
         let rows = f.other.runs(&filter).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };

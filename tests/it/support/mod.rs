@@ -9,7 +9,8 @@ pub(crate) mod sqlserver;
 use jiff::Timestamp;
 use speedfit::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus,
-    Publication, RunCounts, RunId, RunRequest, RunStatus, SourceLevel, Trigger, Verdict, Window,
+    Publication, RequestDetail, RunCounts, RunId, RunRequest, RunStatus, SourceLevel, Trigger,
+    Verdict, Window,
 };
 use speedfit::ports::{Conclusion, PortResult, Store};
 
@@ -30,6 +31,8 @@ pub(crate) fn request(scope: &str) -> RunRequest {
         settings_hash: "5e1f".to_owned(),
         code_version: "0.1.0".to_owned(),
         requested_at: at("2026-01-31T02:00:00.000001Z"),
+        slot: None,
+        detail: RequestDetail::default(),
     }
 }
 
@@ -108,6 +111,7 @@ pub(crate) fn publication(scope: &str, run_id: RunId, reason: &str) -> Publicati
         published_at: at("2026-01-31T02:10:00.5Z"),
         published_by: "timer".to_owned(),
         reason: reason.to_owned(),
+        comment: String::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::statements::{change, refused};
 use crate::tds::{Call, Column, ColumnType, Reply, SqlError, SqliteBackend, Statement};
 
 pub(super) fn install(backend: &SqliteBackend) {
+    install_operations(backend);
     backend.handle("conclude_run", |call, statement| {
         // The call as a whole is undone after an error, a savepoint of its own without one.
         call.connection.execute_batch("SAVEPOINT conclude").map_err(|error| refused(&error))?;
@@ -15,6 +16,49 @@ pub(super) fn install(backend: &SqliteBackend) {
             (Column::new("n_moved", ColumnType::BigInt), n_moved.into()),
             (Column::new("n_kept", ColumnType::BigInt), n_kept.into()),
         ]))
+    });
+}
+
+/// What operators do with runs that are over.
+fn install_operations(backend: &SqliteBackend) {
+    backend.handle("publish_run", |call, statement| {
+        let publish = "INSERT INTO \"speedfit.publication\" (
+                id, scope, run_id, published_at, published_by, reason, comment
+            )
+            SELECT COALESCE(MAX(id), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6
+            FROM \"speedfit.publication\"";
+        change(call, publish, statement)?;
+        let mark = "INSERT INTO \"speedfit.current_run\" (scope, run_id, publication_id)
+            SELECT ?1, ?2, MAX(id) FROM \"speedfit.publication\" WHERE true
+            ON CONFLICT (scope) DO UPDATE
+            SET run_id = excluded.run_id, publication_id = excluded.publication_id";
+        change(call, mark, statement)?;
+        Ok(Reply::none())
+    });
+    backend.handle("prune_run", |call, statement| {
+        let may = "status NOT IN ('requested', 'running')
+            AND NOT EXISTS (SELECT 1 FROM \"speedfit.current_run\" WHERE run_id = ?1)";
+        let of = |column: &str| {
+            format!(
+                "{column} = ?1 AND EXISTS (SELECT 1 FROM \"speedfit.run\" WHERE id = ?1 AND {may})"
+            )
+        };
+        let touch = format!("UPDATE \"speedfit.run\" SET status = status WHERE id = ?1 AND {may}");
+        let n_pruned = change(call, &touch, statement)?;
+        for table in ["parameter", "group_fit", "refusal"] {
+            change(
+                call,
+                &format!("DELETE FROM \"speedfit.{table}\" WHERE {}", of("run_id")),
+                statement,
+            )?;
+        }
+        if statement.p(2).as_int() == Some(1) {
+            let sql = format!("DELETE FROM \"speedfit.publication\" WHERE {}", of("run_id"));
+            change(call, &sql, statement)?;
+            let sql = format!("DELETE FROM \"speedfit.run\" WHERE id = ?1 AND {may}");
+            change(call, &sql, statement)?;
+        }
+        Ok(Reply::row(vec![(Column::new("n_pruned", ColumnType::Int), n_pruned.into())]))
     });
 }
 
@@ -66,9 +110,9 @@ fn conclude(call: &Call<'_>, statement: &Statement) -> Result<(i64, i64), SqlErr
 
 fn move_mark(call: &Call<'_>, statement: &Statement) -> Result<(), SqlError> {
     let publish = "INSERT INTO \"speedfit.publication\" (
-            id, scope, run_id, published_at, published_by, reason
+            id, scope, run_id, published_at, published_by, reason, comment
         )
-        SELECT COALESCE(MAX(id), 0) + 1, ?19, ?18, ?20, ?21, ?22 FROM \"speedfit.publication\"";
+        SELECT COALESCE(MAX(id), 0) + 1, ?19, ?18, ?20, ?21, ?22, ?23 FROM \"speedfit.publication\"";
     change(call, publish, statement)?;
     let newest = "(SELECT MAX(id) FROM \"speedfit.publication\")";
     let turn = format!(

@@ -22,16 +22,23 @@ pub(super) fn install(backend: &SqliteBackend) {
     backend.handle("insert_run", |call, statement| {
         let sql = "INSERT INTO \"speedfit.run\" (
                 id, request_key, scope, \"trigger\", requested_by, reason, window_from, window_to,
-                model, settings_hash, code_version, requested_at, status, rows_read, rows_refused,
-                rows_used, groups_fitted, groups_pooled, groups_fallback, groups_carried_over,
+                model, settings_hash, code_version, requested_at, status, slot, detail, rows_read,
+                rows_refused, rows_used, groups_fitted, groups_pooled, groups_fallback, groups_carried_over,
                 groups_failed, groups_cancelled, message
             )
             SELECT
                 COALESCE(MAX(id), 0) + 1, ?1, ?2, ?3, ?4, ?5, CASE WHEN ?6 THEN ?7 END,
-                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, 0, 0, 0, 0, 0, 0, 0, 0, 0, ''
+                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0, 0, 0, 0, 0,
+                0, 0, 0, 0, ''
             FROM \"speedfit.run\"
             RETURNING id";
         ids(call, sql, statement)
+    });
+    backend.handle("keep_settings", |call, statement| {
+        let sql = "INSERT INTO \"speedfit.settings\" (hash, document) VALUES (?1, ?2)
+            ON CONFLICT (hash) DO NOTHING";
+        change(call, sql, statement)?;
+        Ok(Reply::none())
     });
     backend.handle("start_run", |call, statement| {
         let sql = "UPDATE \"speedfit.run\" SET status = ?3, started_at = ?4

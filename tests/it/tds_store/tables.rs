@@ -8,11 +8,12 @@ use crate::tds::{
 
 pub(super) const SCHEMA: &str = "speedfit";
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlserver/V0001__ledger.sql"),
     include_str!("../../../migrations/sqlserver/V0002__views.sql"),
     include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
     include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
+    include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
 ];
 
 /// Answers the statements that make the schema.
@@ -68,6 +69,13 @@ fn migrate(backend: &SqliteBackend, statement: &Statement, version: i64) -> Resu
                  (run_id, region, band, priority);
              CREATE UNIQUE INDEX parameter_key ON \"{SCHEMA}.parameter\"
                  (run_id, region, band, priority, name);"
+        );
+        backend.shell().execute_batch(&unique).unwrap();
+    }
+    if version == 5 {
+        let unique = format!(
+            "CREATE UNIQUE INDEX run_by_slot ON \"{SCHEMA}.run\" (scope, slot)
+                 WHERE slot IS NOT NULL;"
         );
         backend.shell().execute_batch(&unique).unwrap();
     }

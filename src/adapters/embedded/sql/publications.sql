@@ -1,5 +1,6 @@
--- ?1 scope
-SELECT scope, run_id, published_at, published_by, reason
+-- ?1 scope, ?2 limit, negative for none
+SELECT scope, run_id, published_at, published_by, reason, comment
 FROM publication
 WHERE scope = ?1
-ORDER BY id DESC;
+ORDER BY id DESC
+LIMIT ?2;

@@ -1,4 +1,4 @@
--- conclude_run: @P1 run, @P2 status before, @P3 status, @P4 finished_at, @P5 rows_read, @P6 rows_refused, @P7 rows_used, @P8 groups_fitted, @P9 groups_pooled, @P10 groups_fallback, @P11 groups_carried_over, @P12 groups_failed, @P13 groups_cancelled, @P14 exit_code, @P15 message, @P16 load_key, @P17 rows staged, @P18 run to publish or NULL, @P19 its scope, @P20 published_at, @P21 published_by, @P22 reason
+-- conclude_run: @P1 run, @P2 status before, @P3 status, @P4 finished_at, @P5 rows_read, @P6 rows_refused, @P7 rows_used, @P8 groups_fitted, @P9 groups_pooled, @P10 groups_fallback, @P11 groups_carried_over, @P12 groups_failed, @P13 groups_cancelled, @P14 exit_code, @P15 message, @P16 load_key, @P17 rows staged, @P18 run to publish or NULL, @P19 its scope, @P20 published_at, @P21 published_by, @P22 reason, @P23 comment
 DECLARE @n_moved bigint, @n_kept bigint = 0, @publication_id bigint;
 BEGIN TRANSACTION;
 UPDATE {schema}.run
@@ -54,8 +54,8 @@ IF @n_moved = 1 AND @n_kept = @P17
 BEGIN
     IF @P18 IS NOT NULL
     BEGIN
-        INSERT INTO {schema}.publication (scope, run_id, published_at, published_by, reason)
-        VALUES (@P19, @P18, @P20, @P21, @P22);
+        INSERT INTO {schema}.publication (scope, run_id, published_at, published_by, reason, comment)
+        VALUES (@P19, @P18, @P20, @P21, @P22, @P23);
         SET @publication_id = SCOPE_IDENTITY();
         -- The range stays locked until the insert, so that two first publications wait for each
         -- other. Babelfish differs: it ignores the hints, and the second breaks the primary key.

@@ -1,0 +1,3 @@
+-- ?1 run
+DELETE FROM group_fit
+WHERE run_id = ?1;

@@ -1,0 +1,3 @@
+-- ?1 run
+DELETE FROM parameter
+WHERE run_id = ?1;

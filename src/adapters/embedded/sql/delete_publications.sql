@@ -1,0 +1,3 @@
+-- ?1 run
+DELETE FROM publication
+WHERE run_id = ?1;

@@ -1,0 +1,3 @@
+-- ?1 run
+DELETE FROM refusal
+WHERE run_id = ?1;

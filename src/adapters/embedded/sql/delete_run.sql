@@ -1,0 +1,3 @@
+-- ?1 run
+DELETE FROM run
+WHERE id = ?1;

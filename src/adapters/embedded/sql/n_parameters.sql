@@ -1,0 +1,4 @@
+-- ?1 run
+SELECT count(*)
+FROM parameter
+WHERE run_id = ?1;

@@ -1,0 +1,4 @@
+-- ?1 hash
+SELECT document
+FROM settings
+WHERE hash = ?1;
