@@ -28,7 +28,7 @@ pub(super) fn install(backend: &SqliteBackend) {
             )
             SELECT
                 COALESCE(MAX(id), 0) + 1, ?1, ?2, ?3, ?4, ?5, CASE WHEN ?6 THEN ?7 END,
-                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0, 0, 0, 0, 0,
+                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, NULLIF(?15, ''), NULLIF(?16, ''), 0, 0, 0, 0, 0,
                 0, 0, 0, 0, ''
             FROM \"speedfit.run\"
             RETURNING id";
