@@ -7,5 +7,7 @@ mod ledger_rules;
 pub mod memory;
 pub mod migrate;
 pub mod sqlserver;
+mod staged_records;
 
 pub use ledger_rules::LedgerError;
+pub use staged_records::StagedError;

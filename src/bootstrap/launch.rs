@@ -10,8 +10,8 @@ use super::outputs::{Outputs, write_outputs};
 use super::plan::{Ask, plan};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::RunId;
-use crate::job::{self, JobError, Observer, RunPlan, RunReport, World};
+use crate::domain::{RunId, RunRow, Shard};
+use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOutcome, World};
 use crate::ports::Clock;
 
 /// A run that came to its end.
@@ -23,6 +23,23 @@ pub struct Launched {
     pub report: RunReport,
     /// Where its files are, or why there are none, which does not undo the run.
     pub outputs: Result<Outputs, BootstrapError>,
+}
+
+/// What became of a shard.
+pub enum ShardLaunched {
+    /// Its part is staged; others are still to come.
+    Staged {
+        /// The run that it belongs to.
+        run_id: RunId,
+        /// Its rows.
+        n_rows: u64,
+        /// Shards staged so far.
+        n_staged: u32,
+    },
+    /// It was the last, and made the run.
+    Made(Box<Launched>),
+    /// Another process has made the run.
+    Over(Box<RunRow>),
 }
 
 /// Why a run did not come to its end.
@@ -97,6 +114,30 @@ impl Launch {
         let outcome =
             job::execute_requested(run_id, &self.plan, &self.world, observer, cancel).await;
         self.finish(outcome)
+    }
+
+    /// Reads one part of the records and stages it; makes the run where it was the last part, and
+    /// writes its files.
+    ///
+    /// # Errors
+    /// [`LaunchError::Job`].
+    pub async fn run_shard(
+        self,
+        shard: Shard,
+        key: Option<String>,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<ShardLaunched, LaunchError> {
+        let expire_after = self.settings.shards.expire_s.seconds();
+        let ask = ShardAsk { shard, key, expire_after };
+        let outcome = job::run_shard(&self.plan, &self.world, &ask, observer, cancel).await?;
+        Ok(match outcome {
+            ShardOutcome::Staged { run_id, n_rows, n_staged } => {
+                ShardLaunched::Staged { run_id, n_rows, n_staged }
+            }
+            ShardOutcome::Over(row) => ShardLaunched::Over(row),
+            ShardOutcome::Made(report) => ShardLaunched::Made(Box::new(self.finish(Ok(*report))?)),
+        })
     }
 
     fn finish(self, outcome: Result<RunReport, JobError>) -> Result<Launched, LaunchError> {

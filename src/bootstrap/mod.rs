@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use examine::{can_sample, examine_source, examine_store};
 pub use import::{import_batches, import_file};
-pub use launch::{Launch, LaunchError, Launched};
+pub use launch::{Launch, LaunchError, Launched, ShardLaunched};
 pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
     read_published, write_file, write_outputs,

@@ -76,6 +76,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             detail: ask.detail,
         },
         settings_document: loaded.document.clone(),
+        shard: None,
         selection: ask.selection,
         limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),

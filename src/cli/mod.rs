@@ -29,6 +29,7 @@ mod predict;
 mod prediction;
 mod run;
 mod runs;
+mod shard;
 mod show;
 mod show_config;
 mod signals;

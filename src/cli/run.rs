@@ -10,11 +10,12 @@ use super::exit::Exit;
 use super::groups;
 use super::numbers::count;
 use super::observe::Told;
+use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, WorldError};
-use crate::config::{Override, SourceKind};
+use crate::config::{Loaded, Override, SourceKind};
 use crate::domain::{Selection, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 
@@ -36,6 +37,15 @@ pub(super) struct Options {
     #[arg(long)]
     dry_run: bool,
 
+    /// Read one part of the records only, `3/8` or, in a pod of an Indexed Job, `auto/8`; the last of
+    /// the parts publishes.
+    #[arg(long, value_name = "I/N", value_parser = shard::parse, conflicts_with = "dry_run")]
+    shard: Option<ShardChoice>,
+
+    /// Name that the shards of one run share, for example that of the Job.
+    #[arg(long, value_name = "NAME", requires = "shard")]
+    shard_key: Option<String>,
+
     /// Why, for the ledger.
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -51,7 +61,19 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
-    let Ran { plan, report, outputs } = run_once(&loaded, ask, context).await?;
+    if let Some(choice) = options.shard {
+        return shard::run(&loaded, ask, (choice, options.shard_key), context).await;
+    }
+    published(&loaded, launched(&loaded, ask, context).await?, context)
+}
+
+/// Tells of a run that came to its end.
+pub(super) fn published(
+    loaded: &Loaded,
+    launched: Launched,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    let Ran { plan, report, outputs } = ran(launched)?;
     if context.json() {
         context.print_json(&report.results)?;
     } else {
@@ -91,17 +113,21 @@ pub(super) struct Ran {
 }
 
 /// Runs the job of the settings once and writes its outputs.
-pub(super) async fn run_once(
-    loaded: &crate::config::Loaded,
-    ask: Ask,
-    context: &Context,
-) -> anyhow::Result<Ran> {
+pub(super) async fn run_once(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Ran> {
+    ran(launched(loaded, ask, context).await?)
+}
+
+async fn launched(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Launched> {
     let cancel = stop_token()?;
     let launch = Launch::prepare(loaded, ask, bootstrap::clock()).await.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
     let launched = launch.run(&progress, &cancel).await;
     progress.finish();
-    let Launched { plan, report, outputs } = launched.map_err(launch_failure)?;
+    launched.map_err(launch_failure)
+}
+
+fn ran(launched: Launched) -> anyhow::Result<Ran> {
+    let Launched { plan, report, outputs } = launched;
     let outputs = outputs.map_err(|error| {
         let over = &report.message;
         Hinted::new(format!("the run itself is over: {over}; check `output.dir`"), error)
@@ -148,12 +174,18 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
 
 /// The exit of a run that ended early.
 pub(super) fn job_failure(error: JobError) -> anyhow::Error {
+    let misfit = matches!(error, JobError::ShardMisfit { .. });
     let busy = matches!(error, JobError::ScopeBusy { .. });
     let exit = Exit::of_code(error.exit_code()).unwrap_or(Exit::Unexpected);
     let failure = Failure::new(exit, error);
     if busy {
         return Hinted::new("`speedfit runs` shows it; wait for its end, then run again", failure)
             .into();
+    }
+    if misfit {
+        let hint =
+            "start it with the flags and settings of the others, or wait until the run is over";
+        return Hinted::new(hint, failure).into();
     }
     failure.into()
 }

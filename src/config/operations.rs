@@ -83,6 +83,14 @@ section! {
 }
 
 section! {
+    /// `[shards]`
+    Shards {
+        /// Time after which a run whose shards have not completed is given up.
+        expire_s: Whole<60, 604_800>,
+    }
+}
+
+section! {
     /// `[http]`
     Http {
         /// Address and port.

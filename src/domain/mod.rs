@@ -15,6 +15,7 @@ pub mod request;
 pub mod results;
 pub mod run;
 pub mod selection;
+pub mod shard;
 pub mod window;
 
 pub use acceptance::{Accepted, Limits};
@@ -32,4 +33,5 @@ pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
 pub use selection::Selection;
+pub use shard::Shard;
 pub use window::Window;

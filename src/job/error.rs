@@ -45,6 +45,14 @@ pub enum JobError {
         #[source]
         cause: PortError,
     },
+    /// A shard that is no part of the run that is open.
+    #[error("this shard is no part of run {run_id}, which is open: {why}")]
+    ShardMisfit {
+        /// The run.
+        run_id: RunId,
+        /// Why not.
+        why: String,
+    },
     /// The stop signal.
     #[error("stopped; nothing was published")]
     Cancelled,
@@ -70,7 +78,7 @@ impl JobError {
         match self {
             Self::Source { .. } => EXIT_SOURCE,
             Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
-            Self::ScopeBusy { .. } => EXIT_REFUSED,
+            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
             Self::Cancelled => EXIT_STOPPED,
         }
     }
@@ -80,7 +88,7 @@ impl JobError {
     pub fn status(&self) -> RunStatus {
         match self {
             Self::Source { .. } | Self::Store { .. } | Self::LockLost { .. } => RunStatus::Failed,
-            Self::ScopeBusy { .. } => RunStatus::Refused,
+            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } => RunStatus::Refused,
             Self::Cancelled => RunStatus::Cancelled,
         }
     }

@@ -16,7 +16,7 @@ use super::grace::Grace;
 use super::ledger::Ledger;
 use super::outcome::{RunReport, judge, millis};
 use super::plan::RunPlan;
-use crate::domain::{RunId, RunResults, RunStatus};
+use crate::domain::{RunId, RunResults, RunRow, RunStatus};
 use crate::ports::{Clock, RecordSource, Store};
 
 /// What a run works with.
@@ -88,6 +88,37 @@ pub async fn execute_requested(
     }
 }
 
+/// What became of the run of several shards.
+pub(super) enum Gathered {
+    /// It was made here.
+    Made(Box<RunReport>),
+    /// It was over.
+    Over(Box<RunRow>),
+    /// Another run has the scope.
+    Busy,
+}
+
+/// Makes a requested run of what its shards have staged, which is the world's source. Until its rows
+/// are written the run stays `requested`, so that it is made all the same where this process dies.
+///
+/// # Errors
+/// Those of [`execute`]; the ledger is not told then, for the same reason.
+pub(super) async fn gather(
+    run_id: RunId,
+    plan: &RunPlan,
+    world: &World,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Gathered, JobError> {
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
+    tokio::select! {
+        outcome = run.gathered(run_id) => outcome,
+        never = grace.watch(&*world.clock) => match never {},
+    }
+}
+
 /// One run, and what it works with.
 struct Run<'a> {
     plan: &'a RunPlan,
@@ -149,11 +180,40 @@ impl Run<'_> {
         outcome
     }
 
+    /// The run of several shards, alone in its scope.
+    async fn gathered(&self, run_id: RunId) -> Result<Gathered, JobError> {
+        let scope = &self.plan.request.scope;
+        let lock = match self.ledger.lock(scope, run_id).await {
+            Err(JobError::ScopeBusy { .. }) => return Ok(Gathered::Busy),
+            lock => lock?,
+        };
+        let making = async {
+            if let Some(row) = self.ledger.row(run_id).await.filter(|row| row.status.is_final()) {
+                return Ok(Gathered::Over(Box::new(row)));
+            }
+            let report = self.work().await?;
+            self.ledger.begin(scope, run_id).await?;
+            Ok(Gathered::Made(Box::new(self.conclude(run_id, report).await?)))
+        };
+        let outcome = tokio::select! {
+            outcome = making => outcome,
+            cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
+        };
+        if let Err(why) = self.grace.unless_over(lock.release()).await {
+            warn!("the lock could not be released and ends with this process: {why}");
+        }
+        outcome
+    }
+
     /// The work, and its one publishing transaction.
     async fn publish(&self, run_id: RunId) -> Result<RunReport, JobError> {
         self.ledger.begin(&self.plan.request.scope, run_id).await?;
         self.observer.notice(RunEvent::Started(run_id));
-        let mut report = self.work().await?;
+        let report = self.work().await?;
+        self.conclude(run_id, report).await
+    }
+
+    async fn conclude(&self, run_id: RunId, mut report: RunReport) -> Result<RunReport, JobError> {
         report.set.run_id = Some(run_id);
         self.observer.notice(RunEvent::Publishing);
         let clock = &*self.world.clock;

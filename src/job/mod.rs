@@ -22,6 +22,7 @@ pub mod pool;
 mod pooled_rows;
 mod reading;
 pub mod sample;
+pub mod shards;
 mod standard;
 
 pub use covariates::FactorPlan;
@@ -33,3 +34,4 @@ pub use judge::JudgeRules;
 pub use outcome::RunReport;
 pub use plan::{AutoPlan, HoldoutPlan, ModelRecipe, RepeatedIds, RunPlan};
 pub use sample::{Sampled, sample};
+pub use shards::{ShardAsk, ShardOutcome, run_shard};

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::domain::{Limits, RunRequest, Selection, Splits};
+use crate::domain::{Limits, RunRequest, Selection, Shard, Splits};
 use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
 use crate::ports::{Lengths, ReadQuery};
@@ -101,6 +101,8 @@ pub struct RunPlan {
     pub request: RunRequest,
     /// The settings behind the request's hash, as one text, for whoever does it again.
     pub settings_document: String,
+    /// The part of the records that is read; all of them where there is none.
+    pub shard: Option<Shard>,
     /// Regions asked for.
     pub selection: Selection,
     /// Which records are accepted.
@@ -140,6 +142,7 @@ impl RunPlan {
             window: self.request.window,
             selection: self.selection.clone(),
             lengths: if self.limits.needs_lengths { Lengths::Needed } else { Lengths::No },
+            shard: self.shard,
         }
     }
 

@@ -46,6 +46,7 @@ pub(crate) fn plan() -> RunPlan {
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
+        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

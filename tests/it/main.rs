@@ -18,6 +18,7 @@ mod predict;
 mod process;
 mod reference;
 mod road_and_factors;
+mod shards;
 mod small_groups;
 mod sqlserver_faults;
 mod sqlserver_pipeline;

@@ -30,6 +30,8 @@ pub enum Operation {
     Settings,
     /// `RunJournal::prune`.
     Prune,
+    /// Any call of `ShardStage`.
+    Stage,
     /// `ParameterStore::publications`.
     Publications,
     /// `ParameterStore::publish`.
