@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of settings files or commands. No field ever holds a secret.
 
+pub mod metrics;
+
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;

@@ -7,6 +7,7 @@ pub mod band;
 pub mod detail;
 pub mod group;
 pub mod incident_id;
+pub mod notice;
 pub mod parameters;
 pub mod published;
 pub mod record;
@@ -14,6 +15,7 @@ pub mod refusal;
 pub mod request;
 pub mod results;
 pub mod run;
+pub mod scope_metrics;
 pub mod selection;
 pub mod window;
 
@@ -22,6 +24,7 @@ pub use band::{Band, BandError, WeekBands};
 pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
 pub use incident_id::{IdColumn, IncidentId};
+pub use notice::{NoticeKind, PreviousRun, RunNotice};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };
@@ -31,5 +34,6 @@ pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
 pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
+pub use scope_metrics::ScopeMetrics;
 pub use selection::Selection;
 pub use window::Window;
