@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
-    RunStatus, Selection, Trigger, Window,
+    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunNotice, RunRequest,
+    RunRow, RunStatus, Selection, Trigger, Window,
 };
 
 /// What kind of failure an adapter met: what decides on retry, exit code and the operator's remedy.
@@ -430,6 +430,20 @@ pub trait Examine: Send + Sync {
     /// Every finding, in the order in which they were made. What cannot be looked at since
     /// something before it failed is left out. Changes nothing.
     async fn examine(&self) -> Vec<Finding>;
+}
+
+/// Tells people, or their programs, of runs.
+#[async_trait]
+pub trait Herald: Send + Sync {
+    /// Who is told, for logs and messages; never a credential.
+    fn describe(&self) -> String;
+
+    /// Tells one notice, again where it did not arrive and may later; the same notice bears the same
+    /// number each time. Ends soon after `cancel` fires.
+    ///
+    /// # Errors
+    /// What kept it from arriving. The run that it tells of is over, and stays as it is.
+    async fn tell(&self, notice: &RunNotice, cancel: &CancellationToken) -> PortResult<()>;
 }
 
 /// Time, so that tests own it.

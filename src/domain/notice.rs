@@ -34,6 +34,7 @@ pub struct PreviousRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunNotice {
     /// Why it is told.
+    #[serde(rename = "event")]
     pub kind: NoticeKind,
     /// Name of the job.
     pub scope: String,
@@ -196,13 +197,15 @@ mod tests {
 
     /// Runs as a word each; the last of them is told of.
     fn told(history: &str) -> Option<&'static str> {
-        let rows = history.split(' ').zip(1..).map(|(word, id)| {
+        let rows = history.split(' ').zip(1..);
+        let rows = rows.map(|(word, id)| {
             let (word, is_kept) = word.strip_suffix('*').map_or((word, false), |word| (word, true));
             let mut row = row(id, RunStatus::from_name(word).unwrap());
             row.request.detail.keep_unpublished = is_kept;
             row
         });
-        let rows: Vec<RunRow> = rows.rev().collect();
+        let mut rows: Vec<RunRow> = rows.collect();
+        rows.reverse();
         let notice = RunNotice::of_run(&rows[0], &rows)?;
         assert!(!notice.hint.is_empty());
         Some(notice.kind.as_str())
