@@ -13,7 +13,7 @@ use crate::domain::RunId;
 use crate::ports::PortResult;
 
 /// What an address may start with.
-pub const SCHEMES: [&str; 6] = ["s3://", "gs://", "az://", "abfs://", "abfss://", "file:///"];
+pub const SCHEMES: [&str; 4] = ["s3://", "gs://", "az://", "file:///"];
 
 /// A file of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
