@@ -52,7 +52,10 @@ impl ScopeMetrics {
     /// Adds what only the process that ran knows: its phases, in milliseconds.
     #[must_use]
     pub fn with_phases(mut self, timing_ms: &BTreeMap<String, f64>) -> Self {
-        self.phases_s.extend(timing_ms.iter().map(|(phase, ms)| (phase.clone(), ms / 1e3)));
+        self.phases_s.extend(timing_ms.iter().map(|(phase, ms)| {
+            // To the microsecond, as it was measured.
+            (phase.clone(), (ms * 1e3).round() / 1e6)
+        }));
         self
     }
 }

@@ -106,18 +106,18 @@ mod tests {
             shown: "s3://bucket/night".to_owned(),
         };
         for run in [7, 8] {
-            let folder = objects.put_run("a/b ü", RunId(run), &files()).await.unwrap();
-            assert_eq!(folder, format!("s3://bucket/night/a%2Fb ü/run-{run}"));
+            let folder = objects.put_run("a/b c", RunId(run), &files()).await.unwrap();
+            assert_eq!(folder, format!("s3://bucket/night/a%2Fb c/run-{run}"));
         }
         let listed =
-            objects.store.list_with_delimiter(Some(&"night/a%2Fb ü".into())).await.unwrap();
+            objects.store.list_with_delimiter(Some(&"night/a%2Fb c".into())).await.unwrap();
         let folders: Vec<_> = listed.common_prefixes.iter().map(AsRef::as_ref).collect();
         assert_eq!(
             folders,
-            ["night/a%2Fb ü/latest", "night/a%2Fb ü/run-7", "night/a%2Fb ü/run-8"],
+            ["night/a%2Fb c/latest", "night/a%2Fb c/run-7", "night/a%2Fb c/run-8"],
             "{folders:?}"
         );
-        let latest = Path::from("night").join("a/b ü").join("latest").join("report.html");
+        let latest = Path::from("night").join("a/b c").join("latest").join("report.html");
         let read = objects.store.get(&latest).await.unwrap().bytes().await.unwrap();
         assert_eq!(read.as_ref(), b"report.html");
     }
@@ -153,7 +153,7 @@ mod tests {
     fn vendors_need_their_variables() {
         let value = SecretString::from("eW91IGZvdW5kIGl0");
         let error = open("az://container/x").err().unwrap().to_string();
-        assert!(error.contains("account"), "{error}");
+        assert!(error.ends_with("Account must be specified"), "{error}");
         let variables =
             [("AZURE_STORAGE_ACCOUNT_NAME", &value), ("AZURE_STORAGE_ACCOUNT_KEY", &value)];
         assert!(Objects::open("az://container/x", variables).is_ok());

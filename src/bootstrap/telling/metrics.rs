@@ -52,6 +52,20 @@ impl Telling {
         {
             warn!(hint = why.remedy(), "the metrics could not be pushed: {}", chain(&why));
         }
+        #[cfg(feature = "otlp")]
+        self.export(metrics).await;
+    }
+
+    /// Sends them to the OpenTelemetry collector, where there is one.
+    #[cfg(feature = "otlp")]
+    async fn export(&self, metrics: ScopeMetrics) {
+        let Some(export) = self.collector.clone() else { return };
+        let send = move || crate::telemetry::otlp::send_metrics(&export, &[metrics]);
+        match tokio::task::spawn_blocking(send).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => warn!("the metrics could not be exported: {why}"),
+            Err(died) => warn!("the metrics could not be exported: {died}"),
+        }
     }
 
     async fn push(

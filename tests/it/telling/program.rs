@@ -92,8 +92,9 @@ const IMPLAUSIBLE: [&str; 4] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_told_of_what_went_wrong_and_that_it_is_well_again() {
-    // The second notice is taken at its third try only.
-    let script = [204, 500, 429, 204].map(Answer::Status);
+    // The second notice is taken at its third try only, and nothing is waited for.
+    let at_once = |status| Answer::With(status, "retry-after", "0".to_owned());
+    let script = [Answer::Status(204), at_once(500), at_once(429)];
     let mut night = Night::new(&script).await;
     night.run(0, &[]);
     assert_eq!(night.told(), Vec::<String>::new());
@@ -289,4 +290,25 @@ async fn files_of_a_run_are_copied_and_a_failure_is_said() {
     assert!(ended.stderr.contains("the files of the run could not be copied"), "{}", ended.stderr);
     let wrong = night.run(3, &["--set", "output.upload_url=https://example.org/x?sig=s3cret"]);
     assert!(!wrong.stderr.contains("s3cret"), "{}", wrong.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_of_a_run_says_which_and_every_group_where() {
+    let night = Night::new(&[]).await;
+    let mut command = night.desk.command(&["run", "--log-level", "debug", "--scope", "city"]);
+    let ended = tokio::task::block_in_place(|| Ended::of(command.output().unwrap()));
+    let lines: Vec<Value> =
+        ended.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let ours =
+        |line: &&Value| line["target"].as_str().is_some_and(|t| t.starts_with("speedfit::job"));
+    let of_run: Vec<_> = lines.iter().filter(ours).collect();
+    assert!(of_run.len() >= 4, "{}", ended.stderr);
+    for line in &of_run {
+        let span = &line["spans"][0];
+        let told = (&span["name"], &span["run"], &span["scope"]);
+        assert_eq!(told, (&"run".into(), &1.into(), &"city".into()), "{line}");
+    }
+    let regions: std::collections::BTreeSet<_> =
+        of_run.iter().filter_map(|line| line["region"].as_str()).collect();
+    assert_eq!(regions.into_iter().collect::<Vec<_>>(), ["Harbour", "North", "South"]);
 }
