@@ -2,6 +2,7 @@
 //! object storage; by the adapters alone, and by the real binary.
 
 mod exposition;
+mod otlp;
 mod program;
 mod receiver;
 mod webhook;

@@ -109,15 +109,15 @@ mod tests {
             let folder = objects.put_run("a/b c", RunId(run), &files()).await.unwrap();
             assert_eq!(folder, format!("s3://bucket/night/a%2Fb c/run-{run}"));
         }
-        let listed =
-            objects.store.list_with_delimiter(Some(&"night/a%2Fb c".into())).await.unwrap();
+        let scope = Path::from("night").join("a/b c");
+        let listed = objects.store.list_with_delimiter(Some(&scope)).await.unwrap();
         let folders: Vec<_> = listed.common_prefixes.iter().map(AsRef::as_ref).collect();
         assert_eq!(
             folders,
             ["night/a%2Fb c/latest", "night/a%2Fb c/run-7", "night/a%2Fb c/run-8"],
             "{folders:?}"
         );
-        let latest = Path::from("night").join("a/b c").join("latest").join("report.html");
+        let latest = scope.join("latest").join("report.html");
         let read = objects.store.get(&latest).await.unwrap().bytes().await.unwrap();
         assert_eq!(read.as_ref(), b"report.html");
     }

@@ -17,15 +17,15 @@ const KEY: &str = "k3y-that-signs";
 const PATH: &str = "/hooks/p4th-that-is-secret";
 
 /// A desk whose runs tell a receiver.
-struct Night {
-    desk: Desk,
-    receiver: Receiver,
+pub(super) struct Night {
+    pub(super) desk: Desk,
+    pub(super) receiver: Receiver,
     /// All that was printed.
     printed: String,
 }
 
 impl Night {
-    async fn new(script: &[Answer]) -> Self {
+    pub(super) async fn new(script: &[Answer]) -> Self {
         let desk = Desk::new();
         let mut text =
             "incident_id,region,occurred_at,priority,distance_km,travel_time_s\n".to_owned();
