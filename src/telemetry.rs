@@ -94,7 +94,6 @@ fn traces(export: Option<&Export>) -> Result<Traces, LogError> {
 }
 
 #[cfg(not(feature = "otlp"))]
-#[expect(clippy::unnecessary_wraps, reason = "the form that the feature needs")]
 fn traces(_export: Option<&Export>) -> Result<Traces, LogError> {
     Ok(())
 }

@@ -62,7 +62,8 @@ impl Launch {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LaunchError> {
         let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
-        Self::prepare_telling(loaded, ask, clock, telling).await.map_err(|(error, _)| error)
+        let (plan, world) = planned(loaded, ask, clock).await?;
+        Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
     }
 
     /// Like [`prepare`](Self::prepare); where that fails, whoever is told of failed runs is told of it,
@@ -77,31 +78,16 @@ impl Launch {
         cancel: &CancellationToken,
     ) -> Result<Self, LaunchError> {
         let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
-        let opened = Self::prepare_telling(loaded, ask.clone(), Arc::clone(&clock), telling).await;
-        match opened {
-            Ok(launch) => Ok(launch),
-            Err((failure, telling)) => {
+        match planned(loaded, ask.clone(), Arc::clone(&clock)).await {
+            Ok((plan, world)) => {
+                Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
+            }
+            Err(failure) => {
                 if leaves_trace(ask.dry_run, ask.trigger) {
                     telling.of_unopened(&ask, &failure, &clock, cancel).await;
                 }
                 Err(failure)
             }
-        }
-    }
-
-    async fn prepare_telling(
-        loaded: &Loaded,
-        ask: Ask,
-        clock: Arc<dyn Clock>,
-        telling: Telling,
-    ) -> Result<Self, (LaunchError, Telling)> {
-        let plan = match plan(loaded, ask, clock.now()) {
-            Ok(plan) => plan,
-            Err(error) => return Err((error.into(), telling)),
-        };
-        match world(loaded, plan.dry_run, clock).await {
-            Ok(world) => Ok(Self { settings: loaded.settings.clone(), telling, plan, world }),
-            Err(error) => Err((error.into(), telling)),
         }
     }
 
@@ -173,6 +159,16 @@ impl Launch {
         let outputs = outputs.map(|outputs| Outputs { upload, ..outputs });
         Ok(Launched { plan: self.plan, report, outputs })
     }
+}
+
+async fn planned(
+    loaded: &Loaded,
+    ask: Ask,
+    clock: Arc<dyn Clock>,
+) -> Result<(RunPlan, World), LaunchError> {
+    let plan = plan(loaded, ask, clock.now())?;
+    let world = world(loaded, plan.dry_run, clock).await?;
+    Ok((plan, world))
 }
 
 /// Whether anybody is told of such a run. A demo's is nobody's night.

@@ -44,7 +44,7 @@ pub enum OtlpError {
     #[error("cannot set up the export to the collector: {0}")]
     SetUp(String),
     /// The collector did not take it.
-    #[error("the collector did not take it: {0}")]
+    #[error("the export to the collector did not end well: {0}")]
     Refused(String),
 }
 
@@ -107,10 +107,9 @@ pub fn send_metrics(export: &Export, scopes: &[ScopeMetrics]) -> Result<(), Otlp
             gauge.record(sample.value, &labels);
         }
     }
-    let flushed = provider.force_flush();
-    // What it would tell, the flush has told.
-    _ = provider.shutdown_with_timeout(export.timeout);
-    flushed.map_err(|error| OtlpError::Refused(error.to_string()))
+    // The end sends what there is.
+    let ended = provider.shutdown_with_timeout(export.timeout);
+    ended.map_err(|error| OtlpError::Refused(error.to_string()))
 }
 
 /// A client that carries headers to nobody else.
@@ -165,13 +164,18 @@ struct InRuntime<E> {
 }
 
 impl<E: Sync> InRuntime<E> {
-    async fn run<F: Future>(&self, call: F) -> F::Output {
+    async fn run(&self, call: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
         let mut call = std::pin::pin!(call);
-        std::future::poll_fn(|context| {
+        let result = std::future::poll_fn(|context| {
             let _entered = self.runtime.enter();
             call.as_mut().poll(context)
         })
-        .await
+        .await;
+        if let Err(why) = &result {
+            // Whoever waits for the end of it is told that it failed, not why.
+            tracing::warn!("the collector did not take it: {why}");
+        }
+        result
     }
 }
 

@@ -26,7 +26,7 @@ use crate::adapters::web::{Address, Courier, Patience, Webhook};
 use crate::config::{ConfigError, Loaded, Origin, Secret, Settings};
 use crate::domain::{RunId, RunNotice};
 use crate::job::{JobError, RunPlan, RunReport, World};
-use crate::ports::{Clock, Herald as _, PortError};
+use crate::ports::{Clock, Herald as _};
 
 /// Longest time that telling may take altogether, whatever each part of it may: whoever waits for the
 /// run has its result by then.
@@ -234,7 +234,29 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// What an operator can do about a failure of the job, where a port said so.
-fn remedy(cause: &PortError) -> String {
-    cause.remedy().to_owned()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::memory::ManualClock;
+
+    #[tokio::test]
+    async fn telling_has_a_limit_and_ends_soon_after_the_stop_signal() {
+        let clock = ManualClock::new(jiff::Timestamp::UNIX_EPOCH);
+        let stop = CancellationToken::new();
+        assert_eq!(within(&clock, &stop, async { 7 }).await, Some(7));
+        let endless = || within(&clock, &stop, std::future::pending::<()>());
+        let limit = async {
+            clock.until_sleeping(1).await;
+            clock.advance(LIMIT);
+        };
+        assert_eq!(tokio::join!(endless(), limit).0, None);
+        stop.cancel();
+        // What is told at once still is.
+        assert_eq!(within(&clock, &stop, async { 7 }).await, Some(7));
+        let grace = async {
+            clock.until_sleeping(2).await;
+            clock.advance(STOP_GRACE);
+        };
+        assert_eq!(tokio::join!(endless(), grace).0, None);
+    }
 }

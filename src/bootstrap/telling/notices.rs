@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{Ended, chain, remedy};
+use super::{Ended, chain};
 use crate::bootstrap::launch::LaunchError;
 use crate::bootstrap::plan::Ask;
 use crate::bootstrap::{BootstrapError, WorldError};
@@ -92,7 +92,7 @@ fn hint(failure: &JobError) -> String {
     match failure {
         JobError::Source { cause, .. }
         | JobError::Store { cause, .. }
-        | JobError::LockLost { cause, .. } => remedy(cause),
+        | JobError::LockLost { cause, .. } => cause.remedy().to_owned(),
         JobError::ScopeBusy { .. } => "wait for the end of the other run".to_owned(),
         JobError::Cancelled => "run again when it suits".to_owned(),
     }
@@ -106,8 +106,8 @@ pub(super) fn of_unopened(
     now: Timestamp,
 ) -> RunNotice {
     let (exit_code, hint) = match failure {
-        LaunchError::World(WorldError::Source(cause)) => (EXIT_SOURCE, remedy(cause)),
-        LaunchError::World(WorldError::Store(cause)) => (EXIT_STORE, remedy(cause)),
+        LaunchError::World(WorldError::Source(cause)) => (EXIT_SOURCE, cause.remedy().to_owned()),
+        LaunchError::World(WorldError::Store(cause)) => (EXIT_STORE, cause.remedy().to_owned()),
         LaunchError::World(WorldError::Settings(error)) => {
             (EXIT_SETTINGS, error.hint().unwrap_or_else(|| "correct the settings".to_owned()))
         }
