@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
-    RunStatus, Selection, Shard, Trigger, Window,
+    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunNotice, RunRequest,
+    RunRow, RunStatus, Selection, Shard, Trigger, Window,
 };
 
 pub use examine::{Examine, Finding, Grade};
@@ -380,6 +380,20 @@ pub trait SchemaAdmin: Send + Sync {
 pub trait Store: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin {}
 
 impl<T: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin> Store for T {}
+
+/// Tells people, or their programs, of runs.
+#[async_trait]
+pub trait Herald: Send + Sync {
+    /// Who is told, for logs and messages; never a credential.
+    fn describe(&self) -> String;
+
+    /// Tells one notice, again where it did not arrive and may later; the same notice bears the same
+    /// number each time. Ends soon after `cancel` fires.
+    ///
+    /// # Errors
+    /// What kept it from arriving. The run that it tells of is over, and stays as it is.
+    async fn tell(&self, notice: &RunNotice, cancel: &CancellationToken) -> PortResult<()>;
+}
 
 /// Time, so that tests own it.
 #[async_trait]

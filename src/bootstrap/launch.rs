@@ -1,4 +1,4 @@
-//! One run from settings to files: plan, world, job, outputs. Every way to start a run comes through
+//! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start a run comes through
 //! here, so that all of them leave the same behind.
 
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
 use super::plan::{Ask, plan};
+use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::{RunId, RunRow, Shard};
+use crate::domain::{RunId, RunRow, Shard, Trigger};
 use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOutcome, World};
 use crate::ports::Clock;
 
@@ -59,6 +60,7 @@ pub enum LaunchError {
 /// A run that is planned, in an open world, and not started.
 pub struct Launch {
     settings: crate::config::Settings,
+    telling: Telling,
     /// What it is to do.
     pub plan: RunPlan,
     /// Where.
@@ -66,7 +68,8 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Plans the run that is asked for and opens its world.
+    /// Plans the run that is asked for and opens its world; nobody is told where that fails. See
+    /// [`open`](Self::open).
     ///
     /// # Errors
     /// [`LaunchError::Plan`] and [`LaunchError::World`].
@@ -75,9 +78,34 @@ impl Launch {
         ask: Ask,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LaunchError> {
-        let plan = plan(loaded, ask, clock.now())?;
-        let world = world(loaded, plan.dry_run, clock).await?;
-        Ok(Self { settings: loaded.settings.clone(), plan, world })
+        let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
+        let (plan, world) = planned(loaded, ask, clock).await?;
+        Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
+    }
+
+    /// Like [`prepare`](Self::prepare); where that fails, whoever is told of failed runs is told of it,
+    /// which may take minutes where they do not answer.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub async fn open(
+        loaded: &Loaded,
+        ask: Ask,
+        clock: Arc<dyn Clock>,
+        cancel: &CancellationToken,
+    ) -> Result<Self, LaunchError> {
+        let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
+        match planned(loaded, ask.clone(), Arc::clone(&clock)).await {
+            Ok((plan, world)) => {
+                Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
+            }
+            Err(failure) => {
+                if leaves_trace(ask.dry_run, ask.trigger) {
+                    telling.of_unopened(&ask, &failure, &clock, cancel).await;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Writes the request row, for a run that starts later.
@@ -88,7 +116,7 @@ impl Launch {
         Ok(job::request(&self.plan, &self.world, cancel).await?)
     }
 
-    /// Runs it, from its request on, and writes its files.
+    /// Runs it, from its request on, writes its files, and tells of it.
     ///
     /// # Errors
     /// [`LaunchError::Job`].
@@ -97,11 +125,17 @@ impl Launch {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
-        let outcome = job::execute(&self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        if self.plan.dry_run {
+            let outcome = job::execute(&self.plan, &self.world, observer, cancel).await;
+            return self.finish(None, outcome, cancel).await;
+        }
+        match job::request(&self.plan, &self.world, cancel).await {
+            Ok(run_id) => self.run_requested(run_id, observer, cancel).await,
+            Err(error) => self.finish(None, Err(error), cancel).await,
+        }
     }
 
-    /// Runs what was requested before, and writes its files.
+    /// Runs what was requested before, writes its files, and tells of it.
     ///
     /// # Errors
     /// [`LaunchError::Job`].
@@ -113,7 +147,7 @@ impl Launch {
     ) -> Result<Launched, LaunchError> {
         let outcome =
             job::execute_requested(run_id, &self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        self.finish(Some(run_id), outcome, cancel).await
     }
 
     /// Reads one part of the records and stages it; makes the run where it was the last part, and
@@ -136,13 +170,52 @@ impl Launch {
                 ShardLaunched::Staged { run_id, n_rows, n_staged }
             }
             ShardOutcome::Over(row) => ShardLaunched::Over(row),
-            ShardOutcome::Made(report) => ShardLaunched::Made(Box::new(self.finish(Ok(*report))?)),
+            ShardOutcome::Made(report) => {
+                let run_id = report.set.run_id;
+                ShardLaunched::Made(Box::new(self.finish(run_id, Ok(*report), cancel).await?))
+            }
         })
     }
 
-    fn finish(self, outcome: Result<RunReport, JobError>) -> Result<Launched, LaunchError> {
+    async fn finish(
+        self,
+        run_id: Option<RunId>,
+        outcome: Result<RunReport, JobError>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched, LaunchError> {
+        let written = outcome
+            .as_ref()
+            .ok()
+            .map(|report| write_outputs(&self.settings, report, self.world.clock.now()));
+        let ended = Ended {
+            plan: &self.plan,
+            run_id,
+            outcome: outcome.as_ref(),
+            outputs: written.as_ref().and_then(|written| written.as_ref().ok()),
+        };
+        let upload = if leaves_trace(self.plan.dry_run, self.plan.request.trigger) {
+            self.telling.of_run(&self.world, &ended, cancel).await
+        } else {
+            Upload::None
+        };
         let report = outcome?;
-        let outputs = write_outputs(&self.settings, &report, self.world.clock.now());
+        let outputs = written.unwrap_or_else(|| Ok(Outputs::default()));
+        let outputs = outputs.map(|outputs| Outputs { upload, ..outputs });
         Ok(Launched { plan: self.plan, report, outputs })
     }
+}
+
+async fn planned(
+    loaded: &Loaded,
+    ask: Ask,
+    clock: Arc<dyn Clock>,
+) -> Result<(RunPlan, World), LaunchError> {
+    let plan = plan(loaded, ask, clock.now())?;
+    let world = world(loaded, plan.dry_run, clock).await?;
+    Ok((plan, world))
+}
+
+/// Whether anybody is told of such a run. A demo's is nobody's night.
+fn leaves_trace(dry_run: bool, trigger: Trigger) -> bool {
+    !dry_run && trigger != Trigger::Demo
 }

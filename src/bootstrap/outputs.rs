@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::BootstrapError;
+use super::telling::Upload;
 use crate::adapters::file;
 use crate::config::Settings;
 use crate::domain::{ParameterSet, PublishedGroup, RunResults};
@@ -22,6 +23,8 @@ pub struct Outputs {
     pub results: Option<PathBuf>,
     /// The report.
     pub report: Option<PathBuf>,
+    /// What became of their copies in object storage.
+    pub upload: Upload,
 }
 
 /// Writes `run_results.json` and the report into `output.dir`, as far as the settings want them,

@@ -131,6 +131,7 @@ fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let runtime =
         builder.enable_all().build().context("cannot start the threads of the program")?;
     let outcome = runtime.block_on(command.run(context));
+    crate::telemetry::finish();
     // A thread may still wait for a pipe or a share that does not answer: nobody waits for it.
     runtime.shutdown_background();
     outcome

@@ -14,7 +14,7 @@ use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
-use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, WorldError};
+use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, Upload, WorldError};
 use crate::config::{Loaded, Override, SourceKind};
 use crate::domain::{Selection, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
@@ -119,7 +119,8 @@ pub(super) async fn run_once(loaded: &Loaded, ask: Ask, context: &Context) -> an
 
 async fn launched(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Launched> {
     let cancel = stop_token()?;
-    let launch = Launch::prepare(loaded, ask, bootstrap::clock()).await.map_err(launch_failure)?;
+    let launch = Launch::open(loaded, ask, bootstrap::clock(), &cancel).await;
+    let launch = launch.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
     let launched = launch.run(&progress, &cancel).await;
     progress.finish();
@@ -167,6 +168,13 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
     for (name, path) in [("results", &outputs.results), ("report", &outputs.report)] {
         if let Some(path) = path {
             text.push_str(&format!("{name:<10}{}\n", path.display()));
+        }
+    }
+    match &outputs.upload {
+        Upload::None => {}
+        Upload::Done(folder) => text.push_str(&format!("copied    {folder}\n")),
+        Upload::Failed(why) => {
+            text.push_str(&format!("copied    no: {why}; the files above are complete\n"));
         }
     }
     text

@@ -100,6 +100,17 @@ impl Environment {
         names.filter(|n| n.starts_with(Self::PREFIX) && !n.starts_with(Self::SETTING_PREFIX))
     }
 
+    /// The variables whose names start so, those with an empty value left out.
+    pub(super) fn starting_with<'a>(
+        &'a self,
+        prefixes: &'a [&str],
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let named = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        named.filter(|(name, value)| {
+            !value.is_empty() && prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
+    }
+
     /// The variable of a key.
     #[must_use]
     pub fn variable_of(key: &str) -> String {

@@ -110,6 +110,14 @@ pub enum ConfigError {
         /// The key that makes it needed.
         key: &'static str,
     },
+    /// A secret that cannot be what it is for.
+    #[error("`{variable}` {message}")]
+    SecretForm {
+        /// The secret's variable, without `_FILE`.
+        variable: &'static str,
+        /// What is wrong, without the secret; completes the sentence.
+        message: String,
+    },
     /// The built-in defaults do not fit this program.
     #[error("the built-in settings do not fit this program: {0}")]
     Defaults(String),
@@ -148,6 +156,9 @@ impl ConfigError {
             Self::SecretMissing { variable, .. } => Some(format!(
                 "set it in the environment, or `{variable}_FILE` to the name of a file that holds it"
             )),
+            Self::SecretForm { .. } => {
+                Some("correct the variable, or the file that holds it".to_owned())
+            }
             Self::Defaults(_) => Some("this is a mistake in speedfit; please report it".to_owned()),
             Self::Unreadable { .. } => Some("check the file's name and its permissions".to_owned()),
             Self::Syntax { .. }

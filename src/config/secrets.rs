@@ -89,7 +89,21 @@ impl SecretOrigin {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     values: BTreeMap<Secret, (SecretString, SecretOrigin)>,
+    /// Variables of the vendors of object storage, by name.
+    vendors: BTreeMap<String, SecretString>,
 }
+
+/// What the variables start with by which vendors of object storage are logged in to.
+const VENDORS: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// Those of them that may be given as a file too; the vendors know no such form for them.
+const VENDOR_SECRETS: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+];
 
 impl Secrets {
     /// Reads every secret that the environment sets. An empty variable counts as absent; a trailing
@@ -115,7 +129,7 @@ impl Secrets {
                 (None, None) => {}
             }
         }
-        Ok(Self { values })
+        Ok(Self { values, vendors: vendors(environment)? })
     }
 
     /// The secret, where it is set.
@@ -133,11 +147,36 @@ impl Secrets {
         value.ok_or(ConfigError::SecretMissing { variable: secret.variable(), key })
     }
 
+    /// The variables by which a vendor of object storage is logged in to: those whose names start with
+    /// `prefix`, such as `AWS_`.
+    pub fn of_vendor<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a SecretString)> {
+        let named = self.vendors.iter().filter(move |(name, _)| name.starts_with(prefix));
+        named.map(|(name, value)| (name.as_str(), value))
+    }
+
     /// Where the secret comes from, where it is set.
     #[must_use]
     pub fn origin(&self, secret: Secret) -> Option<&SecretOrigin> {
         self.values.get(&secret).map(|(_, origin)| origin)
     }
+}
+
+/// Every one is taken for a secret: some of them are.
+fn vendors(environment: &Environment) -> Result<BTreeMap<String, SecretString>, ConfigError> {
+    let mut values: BTreeMap<_, _> = (environment.starting_with(&VENDORS))
+        .map(|(name, value)| (name.to_owned(), SecretString::from(value)))
+        .collect();
+    for variable in VENDOR_SECRETS {
+        let Some(path) = environment.get(&format!("{variable}_FILE"))? else { continue };
+        if values.contains_key(variable) {
+            return Err(ConfigError::SecretTwice { variable });
+        }
+        values.insert(variable.to_owned(), read(variable, Path::new(path))?);
+    }
+    Ok(values)
 }
 
 fn read(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
@@ -218,6 +257,24 @@ mod tests {
         assert_eq!(secrets.get(Secret::StoreToken).unwrap().expose_secret(), "x");
         assert!(secrets.get(Secret::ApiTokens).is_none());
         assert!(!format!("{secrets:?}").contains("\"x\""));
+    }
+
+    #[test]
+    fn vendors_of_storage_have_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "k\n").unwrap();
+        let file = ("AWS_SECRET_ACCESS_KEY_FILE", path.to_str().unwrap());
+        let secrets =
+            load(&[("AWS_REGION", "eu-1"), ("AZURE_X", "y"), ("PATH", "/"), file]).unwrap();
+        let told: Vec<_> = (secrets.of_vendor("AWS_"))
+            .filter(|(name, _)| !name.ends_with("_FILE"))
+            .map(|(name, value)| (name, value.expose_secret()))
+            .collect();
+        assert_eq!(told, [("AWS_REGION", "eu-1"), ("AWS_SECRET_ACCESS_KEY", "k")]);
+        assert!(!format!("{secrets:?}").contains("eu-1"));
+        let both = load(&[("AWS_SECRET_ACCESS_KEY", "x"), file]).unwrap_err();
+        assert!(matches!(both, ConfigError::SecretTwice { .. }));
     }
 
     #[test]

@@ -218,7 +218,8 @@ impl Run<'_> {
         self.observer.notice(RunEvent::Publishing);
         let clock = &*self.world.clock;
         let publishing = clock.now();
-        self.ledger.conclude(run_id, self.plan, &report).await?;
+        let concluding = self.ledger.conclude(run_id, self.plan, &report);
+        concluding.instrument(info_span!("publish")).await?;
         report.results.run = self.ledger.row(run_id).await;
         note_publishing(&mut report.results, between(publishing, clock.now()));
         Ok(report)
@@ -235,7 +236,8 @@ impl Run<'_> {
         if cancel.is_cancelled() {
             return Err(JobError::Cancelled);
         }
-        Ok(judge(plan, fitted, current.as_ref(), begun, clock))
+        let judging = info_span!("judge");
+        Ok(judging.in_scope(|| judge(plan, fitted, current.as_ref(), begun, clock)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use crate::domain::{GroupKey, ParameterSet, RefusalReason, RefusalRow};
 use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
@@ -86,7 +86,8 @@ pub async fn fit_source(
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let mut collected = read(plan, source, clock, observer, cancel).await?;
+    let reading = read(plan, source, clock, observer, cancel);
+    let mut collected = reading.instrument(info_span!("read")).await?;
     let read_done = clock.now();
     plan.add_silent_regions(&mut collected);
     let n_used = collected.n_used();
@@ -98,9 +99,12 @@ pub async fn fit_source(
     let groups = match models {
         Some(models) => {
             let task = Arc::new(Task::new(plan, models, cut, CurrentParameters::of(current)));
-            let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
-            let fits = chosen(plan, &task.models, fits);
-            pooled(plan, &task.models, fits, parents, cancel).await?
+            let fitting = async {
+                let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
+                let fits = chosen(plan, &task.models, fits);
+                pooled(plan, &task.models, fits, parents, cancel).await
+            };
+            fitting.instrument(info_span!("fit")).await?
         }
         None if groups.is_empty() => Vec::new(),
         None => return Err(without_lengths(source.describe())),
@@ -176,7 +180,8 @@ async fn fit_groups(
         }
         match fits.join_next().await {
             Some(Ok(group)) => {
-                debug!(region = %group.key.region, n_used = group.n_used, "group fitted");
+                let (key, n_used) = (&group.key, group.n_used);
+                debug!(region = %key.region, band = %key.band, priority = %key.priority, n_used, "group fitted");
                 fitted.push(group);
                 observer.notice(RunEvent::GroupsFitted { n_done: fitted.len(), n_total });
             }

@@ -29,3 +29,4 @@ mod store_contract;
 mod support;
 pub mod tds;
 mod tds_store;
+mod telling;
