@@ -19,6 +19,7 @@ exec </dev/null
 
 ALL_CHECKS=(size locked_down exits stop secrets rebuild shards)
 # shellcheck disable=SC2034 # read by the part that compares builds
+# shellcheck disable=SC2034 # read by the part that compares builds
 FULL=false
 KEEP=false
 CHECKS=()
@@ -26,9 +27,9 @@ CHECKS=()
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# shellcheck disable=SC2034
 while [ $# -gt 0 ]; do
   case "$1" in
-    # shellcheck disable=SC2034
     --full) FULL=true ;;
     --keep) KEEP=true ;;
     --only) CHECKS+=("${2:?--only needs a name}"); shift ;;
