@@ -70,7 +70,8 @@ finish() {
   trap - EXIT INT TERM
   remove_containers || true
   stop_engine || true
-  if "$KEEP"; then say "kept    $WORK"; else rm -rf "$WORK"; fi
+  # What containers wrote belongs to their user.
+  if "$KEEP"; then say "kept    $WORK"; else rm -rf "$WORK" 2>/dev/null || sudo -n rm -rf "$WORK" || say "left    $WORK"; fi
   exit "$code"
 }
 trap finish EXIT
