@@ -21,6 +21,7 @@ mod export;
 mod fit;
 mod groups;
 mod import;
+mod man;
 mod migrate;
 mod numbers;
 mod observe;
@@ -77,6 +78,7 @@ commands! {
     Doctor(doctor),
     ShowConfig(show_config),
     Completions(completions),
+    Man(man),
 }
 
 /// Fits travel-speed parameters per region from incident records, and publishes them safely.
