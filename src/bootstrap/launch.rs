@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
 use super::plan::{Ask, plan};
+use super::select;
 use super::world::{WorldError, world};
 use crate::config::Loaded;
 use crate::domain::RunId;
@@ -49,17 +50,22 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Plans the run that is asked for and opens its world.
+    /// Plans the run that is asked for and opens its world. Which groups are meant, the ledger tells
+    /// where the request says so.
     ///
     /// # Errors
-    /// [`LaunchError::Plan`] and [`LaunchError::World`].
+    /// [`LaunchError::Plan`], with [`BootstrapError::NothingSelected`] where there is nothing to do;
+    /// [`LaunchError::World`].
     pub async fn prepare(
         loaded: &Loaded,
         ask: Ask,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LaunchError> {
-        let plan = plan(loaded, ask, clock.now())?;
+        let mut plan = plan(loaded, ask, clock.now())?;
+        let selector = select::read(&plan.request.detail, &plan.splits)?;
         let world = world(loaded, plan.dry_run, clock).await?;
+        let (asked, scope) = (&plan.request.detail, &plan.request.scope);
+        plan.selection = select::resolve(selector, asked, scope, &*world.store).await?;
         Ok(Self { settings: loaded.settings.clone(), plan, world })
     }
 

@@ -29,6 +29,7 @@ mod predict;
 mod prediction;
 mod run;
 mod runs;
+mod select;
 mod show;
 mod show_config;
 mod signals;

@@ -10,12 +10,15 @@ use super::exit::Exit;
 use super::groups;
 use super::numbers::count;
 use super::observe::Told;
+use super::select::{SelectFlags, selection_failure};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
-use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, WorldError};
+use crate::bootstrap::{
+    self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, WorldError,
+};
 use crate::config::{Override, SourceKind};
-use crate::domain::{Selection, Trigger};
+use crate::domain::{RequestDetail, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
@@ -28,9 +31,20 @@ pub(super) struct Options {
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Regions to run; `*` stands for any text; may be repeated. The others keep what they have.
-    #[arg(long, value_name = "PATTERN")]
-    select: Vec<String>,
+    #[command(flatten)]
+    groups: SelectFlags,
+
+    /// Stop at the first group that fails; nothing is published then.
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Publish nothing where more groups than this fail.
+    #[arg(long, value_name = "N")]
+    max_failures: Option<u64>,
+
+    /// Overrule the judge; `--reason` says why.
+    #[arg(long)]
+    force: bool,
 
     /// Show what would be published and leave no trace in the store.
     #[arg(long)]
@@ -47,11 +61,24 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let loaded = context.load(flags)?;
     let ask = Ask {
         reason: options.reason,
-        selection: Selection::new(options.select),
+        detail: RequestDetail {
+            select: options.groups.select,
+            exclude: options.groups.exclude,
+            fail_fast: options.fail_fast,
+            max_failures: options.max_failures,
+            force: options.force,
+            ..RequestDetail::default()
+        },
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
-    let Ran { plan, report, outputs } = run_once(&loaded, ask, context).await?;
+    let Ran { plan, report, outputs } = match run_once(&loaded, ask, context).await {
+        Err(error) if is_nothing_selected(&error) => {
+            context.print(&format!("{error}\n"))?;
+            return Ok(Exit::Done);
+        }
+        ran => ran?,
+    };
     if context.json() {
         context.print_json(&report.results)?;
     } else {
@@ -61,6 +88,11 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         Exit::NonePublished => Err(nothing_published(loaded.settings.source.kind, &plan, &report)),
         exit => Ok(exit),
     }
+}
+
+/// Whether the error is no failure: certain groups were asked for, of which there are none.
+fn is_nothing_selected(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BootstrapError::NothingSelected))
 }
 
 fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
@@ -112,6 +144,10 @@ pub(super) async fn run_once(
 /// The exit of a run that did not come to its end.
 pub(super) fn launch_failure(error: LaunchError) -> anyhow::Error {
     match error {
+        LaunchError::Plan(BootstrapError::Selection(error)) => selection_failure(error),
+        LaunchError::Plan(error @ BootstrapError::ForceWithoutReason) => {
+            Hinted::new("add `--reason TEXT`", Failure::new(Exit::Usage, error)).into()
+        }
         LaunchError::Plan(error) => error.into(),
         LaunchError::World(error) => world_failure(error),
         LaunchError::Job(error) => job_failure(error),

@@ -15,6 +15,7 @@ pub mod request;
 pub mod results;
 pub mod run;
 pub mod selection;
+pub mod selector;
 pub mod window;
 
 pub use acceptance::{Accepted, Limits};
@@ -31,5 +32,6 @@ pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
 pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
-pub use selection::Selection;
+pub use selection::{Criterion, RegionTerm, Selection};
+pub use selector::{GroupState, Method, Selector, SelectorError};
 pub use window::Window;

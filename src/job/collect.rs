@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::record::RecordRef;
 use crate::domain::{
-    GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Splits,
+    GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Selection, Splits,
 };
 use crate::fit::holdout::NO_TIME;
 use crate::fit::{Columns, Sample};
@@ -69,7 +69,7 @@ pub struct Collected {
     pub groups: Vec<GroupRecords>,
     /// Refusals by region and reason.
     pub refusals: RefusalTally,
-    /// Rows read: accepted and refused.
+    /// Rows read: accepted and refused; those of groups that are not selected are not among them.
     pub n_read: u64,
     /// Classes of road of the lengths; empty where none were read.
     pub classes: Arc<[String]>,
@@ -81,6 +81,8 @@ pub struct Collected {
 pub struct Collector<'a> {
     limits: &'a Limits,
     splits: &'a Splits,
+    /// Groups that are taken; every one where there is none.
+    selection: Option<&'a Selection>,
     seen_ids: Option<HashSet<u64>>,
     /// Region → band → priority → index in `groups`. Nested, so that a look-up allocates nothing;
     /// a region has few bands and priorities, which are compared faster than they are hashed.
@@ -101,6 +103,7 @@ impl<'a> Collector<'a> {
         Self {
             limits,
             splits,
+            selection: None,
             seen_ids: (repeated_ids == RepeatedIds::Refuse).then(HashSet::new),
             index: HashMap::new(),
             groups: Vec::new(),
@@ -121,6 +124,14 @@ impl<'a> Collector<'a> {
         self
     }
 
+    /// The same, that takes the selected groups only: rows of others, and rows that name no region,
+    /// are passed over before anything is said of them.
+    #[must_use]
+    pub fn selecting(mut self, selection: &'a Selection) -> Self {
+        self.selection = Some(selection).filter(|selection| !selection.is_all());
+        self
+    }
+
     /// Rows so far.
     #[must_use]
     pub fn n_read(&self) -> u64 {
@@ -136,6 +147,9 @@ impl<'a> Collector<'a> {
             self.classes = Arc::clone(&batch.classes);
         }
         for row in batch.rows() {
+            if self.passes_over(&row) {
+                continue;
+            }
             self.n_read += 1;
             match self.limits.check(&row) {
                 Ok(_) if self.is_repeat(&row) => self.refuse(&row, RefusalReason::RepeatedId),
@@ -158,6 +172,14 @@ impl<'a> Collector<'a> {
             Some(covariate) => Err(too_many_levels(covariate)),
             None => Ok(()),
         }
+    }
+
+    /// Whether the row's group is not selected, as far as that is known before its region's parent.
+    fn passes_over(&self, row: &RecordRef<'_>) -> bool {
+        let Some(selection) = self.selection else { return false };
+        let region = row.region.map_or("", str::trim);
+        let (band, priority) = part(self.splits, row);
+        region.is_empty() || !selection.may_take(region, band, priority)
     }
 
     fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) {
@@ -210,12 +232,7 @@ impl<'a> Collector<'a> {
     }
 
     fn group_of(&mut self, row: &RecordRef<'_>, region: &str) -> &mut GroupRecords {
-        let band = match (&self.splits.bands, row.occurred_at_us) {
-            (Some(bands), Some(at_us)) => bands.band_at(at_us),
-            _ => "",
-        };
-        let priority =
-            if self.splits.by_priority { row.priority.map_or("", priority_name) } else { "" };
+        let (band, priority) = part(self.splits, row);
         let found = (self.index.get(region))
             .and_then(|bands| bands.get(band))
             .and_then(|priorities| priorities.get(priority));
@@ -241,6 +258,15 @@ impl<'a> Collector<'a> {
     /// The groups, ordered by key.
     #[must_use]
     pub fn finish(self) -> Collected {
+        let by_parent = self.selection.filter(|selection| selection.reads_parents());
+        let mut collected = self.finish_all();
+        if let Some(selection) = by_parent {
+            collected.keep_selected(selection);
+        }
+        collected
+    }
+
+    fn finish_all(self) -> Collected {
         let mut groups = self.groups;
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         let (covariates, places) = self.cells.map(Cells::finish).unwrap_or_default();
@@ -250,6 +276,15 @@ impl<'a> Collector<'a> {
         let (refusals, n_read, classes) = (self.refusals, self.n_read, self.classes);
         Collected { groups, refusals, n_read, classes, covariates }
     }
+}
+
+/// Band and priority class of a row's group.
+fn part<'r>(splits: &'r Splits, row: &RecordRef<'r>) -> (&'r str, &'r str) {
+    let band = match (&splits.bands, row.occurred_at_us) {
+        (Some(bands), Some(at_us)) => bands.band_at(at_us),
+        _ => "",
+    };
+    (band, if splits.by_priority { row.priority.map_or("", priority_name) } else { "" })
 }
 
 fn too_many_levels(covariate: &str) -> PortError {
@@ -281,6 +316,23 @@ impl Collected {
         parents
     }
 
+    /// Forgets regions that are not selected now that their parents are known, as if no row of them
+    /// had been read. A region's parent is one, so that no group is left with some of its records.
+    fn keep_selected(&mut self, selection: &Selection) {
+        let parents = self.parents();
+        let takes = |group: &GroupRecords| {
+            selection.takes(&group.key, parents.get(&group.key.region).map(String::as_str))
+        };
+        let kept: HashSet<String> =
+            self.groups.iter().filter(|g| takes(g)).map(|g| g.key.region.clone()).collect();
+        for group in self.groups.extract_if(.., |group| !takes(group)) {
+            self.n_read -= group.samples.len() as u64;
+            if !kept.contains(&group.key.region) {
+                self.n_read -= self.refusals.forget(&group.key.region);
+            }
+        }
+    }
+
     /// Adds a group without records for a region, unless it has one.
     pub fn add_region(&mut self, region: &str) {
         let key = GroupKey::region(region);
@@ -299,6 +351,7 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Selector;
 
     fn batch(rows: &[(&str, &str, f64, f64)]) -> RecordBatch {
         let mut batch = RecordBatch::default();
@@ -366,6 +419,56 @@ mod tests {
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].key.priority, "1");
         assert_eq!(groups[0].samples.len(), 2);
+    }
+
+    /// Rows: region, its parent, priority, and whether it is good.
+    fn selected(selection: &Selection, rows: &[(&str, &str, &str, bool)]) -> Collected {
+        let limits = Limits::default();
+        let splits = Splits { by_priority: true, ..Splits::default() };
+        let collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
+        let mut collector = collector.selecting(selection);
+        let mut batch = RecordBatch::default();
+        for &(region, parent, priority, is_good) in rows {
+            batch.push(RecordRef {
+                region: Some(region),
+                parent_region: Some(parent),
+                priority: Some(priority),
+                distance_km: Some(1.0),
+                travel_time_s: Some(if is_good { 120.0 } else { 0.0 }),
+                ..RecordRef::default()
+            });
+        }
+        collector.take(&batch).unwrap();
+        collector.finish()
+    }
+
+    #[test]
+    fn rows_that_are_not_selected_do_not_count() {
+        let rows = [
+            ("A", "P", "1", true),
+            ("A", "", "2", true),
+            ("A", "P", "2", false),
+            ("B", "Q", "1", true),
+            ("B", "Q", "1", false),
+            ("C", "", "1", true),
+            ("", "P", "1", true),
+        ];
+        let check = |select: &[&str], exclude: &[&str], expected: &[&str], n_refused: u64| {
+            let own = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
+            let selector = Selector::parse(&own(select), &own(exclude)).unwrap();
+            let collected = selected(&selector.resolve(&[]), &rows);
+            let told = collected.groups.iter().map(|g| format!("{} {}", g.key, g.samples.len()));
+            assert_eq!(told.collect::<Vec<_>>(), expected, "{select:?} {exclude:?}");
+            assert_eq!(collected.refusals.total(), n_refused, "{select:?} {exclude:?}");
+            assert_eq!(collected.n_read, collected.n_used() + n_refused);
+        };
+        check(&[], &[], &["A / 1 1", "A / 2 1", "B / 1 1", "C / 1 1"], 3);
+        check(&["A"], &[], &["A / 1 1", "A / 2 1"], 1);
+        check(&["priority:2"], &[], &["A / 2 1"], 1);
+        check(&["parent:P"], &[], &["A / 1 1", "A / 2 1"], 1);
+        check(&["parent:P", "C"], &["priority:2"], &["A / 1 1", "C / 1 1"], 0);
+        check(&[], &["parent:Q"], &["A / 1 1", "A / 2 1", "C / 1 1"], 1);
+        check(&[], &["A", "parent:*"], &["C / 1 1"], 0);
     }
 
     #[test]

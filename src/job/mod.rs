@@ -17,6 +17,7 @@ mod hierarchy;
 pub mod judge;
 mod ledger;
 pub mod outcome;
+mod overrule;
 pub mod plan;
 pub mod pool;
 mod pooled_rows;
