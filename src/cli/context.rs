@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use super::progress::{BesideBar, Progress, ProgressMode};
-use crate::config::{ConfigError, Environment, Loaded, Override, Settings, Sources};
+use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Settings, Sources};
 use crate::telemetry;
 
 /// Flags that every command takes.
@@ -86,19 +86,31 @@ impl Context {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut overrides = self.globals.overrides();
-        overrides.extend(flags);
-        let loaded = Settings::load(&Sources {
-            environment: self.environment.clone(),
-            config_dir: None,
-            file: self.globals.config.clone(),
-            overrides,
-        })?;
+        let mut sources = self.sources();
+        sources.overrides.extend(flags);
+        let loaded = Settings::load(&sources)?;
         self.start_log(&loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         Ok(loaded)
+    }
+
+    /// Reads the settings once more, those that an earlier run was made with above all others.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_over(&self, kept: &Kept) -> Result<Loaded, ConfigError> {
+        Settings::load_over(&self.sources(), kept)
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides: self.globals.overrides(),
+        }
     }
 
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {

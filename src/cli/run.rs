@@ -72,7 +72,16 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
-    let Ran { plan, report, outputs } = match run_once(&loaded, ask, context).await {
+    run_and_tell(&loaded, ask, context).await
+}
+
+/// Runs the job once, tells what came of it, and how the command ends.
+pub(super) async fn run_and_tell(
+    loaded: &crate::config::Loaded,
+    ask: Ask,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    let Ran { plan, report, outputs } = match run_once(loaded, ask, context).await {
         Err(error) if is_nothing_selected(&error) => {
             context.print(&format!("{error}\n"))?;
             return Ok(Exit::Done);

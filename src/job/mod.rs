@@ -3,6 +3,7 @@
 //! Knows the world through `ports` only. The order of a run is told in `execute.rs`.
 
 pub mod assemble;
+pub mod backfill;
 pub mod choose;
 pub mod collect;
 pub mod covariates;
@@ -22,6 +23,7 @@ pub mod plan;
 pub mod pool;
 mod pooled_rows;
 mod reading;
+pub mod retry;
 pub mod sample;
 mod standard;
 
