@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::json;
 
 use super::context::Context;
 use super::empty;
@@ -83,7 +84,12 @@ pub(super) async fn run_and_tell(
 ) -> anyhow::Result<Exit> {
     let Ran { plan, report, outputs } = match run_once(loaded, ask, context).await {
         Err(error) if is_nothing_selected(&error) => {
-            context.print(&format!("{error}\n"))?;
+            let message = error.to_string();
+            if context.json() {
+                context.print_json(&json!({ "groups": [], "message": message }))?;
+            } else {
+                context.print(&format!("{message}\n"))?;
+            }
             return Ok(Exit::Done);
         }
         ran => ran?,

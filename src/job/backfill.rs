@@ -2,6 +2,7 @@
 //! Pure but for [`settle`]. `docs/backfill.md` has the decision as a table; a test reads it and checks
 //! every cell.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::tz::TimeZone;
@@ -170,14 +171,15 @@ pub fn plan(
     reprocess: Reprocess,
     earlier: &[RunRow],
 ) -> Vec<Planned> {
+    let mut by_window: BTreeMap<(i64, i64), Vec<&RunRow>> = BTreeMap::new();
+    for row in earlier {
+        let request = &row.request;
+        if request.trigger == Trigger::Backfill && request.settings_hash == settings_hash {
+            by_window.entry(request.window.bounds_us()).or_default().push(row);
+        }
+    }
     let planned = |&window: &Window| {
-        let own = |row: &&RunRow| {
-            let request = &row.request;
-            request.trigger == Trigger::Backfill
-                && request.window == window
-                && request.settings_hash == settings_hash
-        };
-        let own: Vec<&RunRow> = earlier.iter().filter(own).collect();
+        let own = by_window.get(&window.bounds_us()).map_or(&[][..], Vec::as_slice);
         let state = own.iter().find_map(|row| word_of(row.status, row.exit_code));
         let state = state.unwrap_or(WindowState::Missing);
         Planned {

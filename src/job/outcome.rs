@@ -52,10 +52,8 @@ pub(super) fn judge(
     let overruled = overrule::overrule(asked, &fitted.groups, &mut objections);
     let mut set = assemble::judged(plan, &fitted.groups, &objections, current);
     overrule::note(&mut set, &overruled);
-    let share = match asked.force {
-        true => 1.0,
-        false => assemble::share_published(&fitted.groups, &objections),
-    };
+    let share =
+        if asked.force { 1.0 } else { assemble::share_published(&fitted.groups, &objections) };
     let verdict = SetVerdict::new(plan, &fitted, &objections, share);
     let verdict = verdict.as_asked(plan, &fitted, &objections, overruled.len());
     let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
@@ -176,7 +174,7 @@ impl SetVerdict {
             message = format!("{message}, {n_forced} of them forced");
         }
         if asked.keep_unpublished {
-            message = format!("{message}; kept, and the mark stays");
+            message = format!("{message}, kept unpublished");
         }
         Self { message, ..self }
     }

@@ -110,10 +110,10 @@ fn some_groups(run: &RunRow, groups: &[GroupRow], since: &Since) -> Decision {
         return whole(run, since);
     }
     failed.retain(|key| !since.done.contains(key));
-    match failed.is_empty() {
-        true => Decision::Nothing(NothingToDo::DoneSince),
-        false => Decision::Groups(failed),
+    if failed.is_empty() {
+        return Decision::Nothing(NothingToDo::DoneSince);
     }
+    Decision::Groups(failed)
 }
 
 fn whole(run: &RunRow, since: &Since) -> Decision {

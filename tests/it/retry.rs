@@ -243,7 +243,7 @@ async fn what_is_kept_aside_is_done_whole() {
     aside.request.detail = RequestDetail { keep_unpublished: true, ..RequestDetail::default() };
     let report = stage.run(&aside, &SMALL).await;
     assert_eq!(report.status, RunStatus::Partial);
-    assert_eq!(report.message, "1 of 3 groups passed; kept, and the mark stays");
+    assert_eq!(report.message, "1 of 3 groups passed, kept unpublished");
     assert_eq!(stage.store.mark("test").await.unwrap(), None);
     let id = report.set.run_id.unwrap();
     assert_eq!(stage.store.parameter_set(id).await.unwrap().unwrap().parameters.len(), 3);
