@@ -86,9 +86,7 @@ impl Context {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut sources = self.sources();
-        sources.overrides.extend(flags);
-        let loaded = Settings::load(&sources)?;
+        let loaded = Settings::load(&self.sources(flags))?;
         self.start_log(&loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -96,21 +94,25 @@ impl Context {
         Ok(loaded)
     }
 
+    /// What settings are read from, `flags` of the command above everything else.
+    #[must_use]
+    pub fn sources(&self, flags: Vec<Override>) -> Sources {
+        let mut overrides = self.globals.overrides();
+        overrides.extend(flags);
+        Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides,
+        }
+    }
+
     /// Reads the settings once more, those that an earlier run was made with above all others.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn load_over(&self, kept: &Kept) -> Result<Loaded, ConfigError> {
-        Settings::load_over(&self.sources(), kept)
-    }
-
-    fn sources(&self) -> Sources {
-        Sources {
-            environment: self.environment.clone(),
-            config_dir: None,
-            file: self.globals.config.clone(),
-            overrides: self.globals.overrides(),
-        }
+        Settings::load_over(&self.sources(Vec::new()), kept)
     }
 
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {
