@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
 use super::plan::{Ask, plan};
+use super::select;
 use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
@@ -69,10 +70,11 @@ pub struct Launch {
 
 impl Launch {
     /// Plans the run that is asked for and opens its world; nobody is told where that fails. See
-    /// [`open`](Self::open).
+    /// [`open`](Self::open). Which groups are meant, the ledger tells where the request says so.
     ///
     /// # Errors
-    /// [`LaunchError::Plan`] and [`LaunchError::World`].
+    /// [`LaunchError::Plan`], with [`BootstrapError::NothingSelected`] where there is nothing to do;
+    /// [`LaunchError::World`].
     pub async fn prepare(
         loaded: &Loaded,
         ask: Ask,
@@ -100,7 +102,7 @@ impl Launch {
                 Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
             }
             Err(failure) => {
-                if leaves_trace(ask.dry_run, ask.trigger) {
+                if leaves_trace(ask.dry_run, ask.trigger) && !is_askers_own(&failure) {
                     telling.of_unopened(&ask, &failure, &clock, cancel).await;
                 }
                 Err(failure)
@@ -210,9 +212,21 @@ async fn planned(
     ask: Ask,
     clock: Arc<dyn Clock>,
 ) -> Result<(RunPlan, World), LaunchError> {
-    let plan = plan(loaded, ask, clock.now())?;
+    let mut plan = plan(loaded, ask, clock.now())?;
+    let selector = select::read(&plan.request.detail, &plan.splits)?;
     let world = world(loaded, plan.dry_run, clock).await?;
+    let (asked, scope) = (&plan.request.detail, &plan.request.scope);
+    plan.selection = select::resolve(selector, asked, scope, &*world.store).await?;
     Ok((plan, world))
+}
+
+/// Whether only the one who asked need know: there was nothing to do, or they mistyped it.
+fn is_askers_own(failure: &LaunchError) -> bool {
+    use BootstrapError as E;
+    matches!(
+        failure,
+        LaunchError::Plan(E::Selection(_) | E::NothingSelected | E::ForceWithoutReason)
+    )
 }
 
 /// Whether anybody is told of such a run. A demo's is nobody's night.

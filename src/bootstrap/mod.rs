@@ -5,6 +5,7 @@ mod import;
 mod launch;
 mod outputs;
 mod plan;
+mod select;
 mod sqlserver;
 mod telling;
 mod world;
@@ -35,6 +36,15 @@ pub enum BootstrapError {
     /// The window of the settings cannot be told.
     #[error("the window of the settings cannot be told")]
     Window(#[source] jiff::Error),
+    /// What is selected cannot be told.
+    #[error(transparent)]
+    Selection(#[from] crate::domain::SelectorError),
+    /// Certain groups are asked for, of which there are none.
+    #[error("no group is selected, so nothing was done")]
+    NothingSelected,
+    /// The judge is overruled, and nobody says why.
+    #[error("`force` overrules the judge, which needs a reason")]
+    ForceWithoutReason,
     /// A result could not be written.
     #[error("cannot write `{path}`")]
     Output {

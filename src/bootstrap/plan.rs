@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::BootstrapError;
 use crate::config::{self, Factor, Loaded, Settings};
-use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger};
+use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger, Window};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
@@ -28,8 +28,8 @@ pub struct Ask {
     pub slot: Option<String>,
     /// What else is asked for.
     pub detail: RequestDetail,
-    /// Regions asked for.
-    pub selection: Selection,
+    /// The window, where it is not the settings'.
+    pub window: Option<Window>,
     /// Leave no trace.
     pub dry_run: bool,
 }
@@ -44,19 +44,26 @@ impl Ask {
             reason: String::new(),
             slot: None,
             detail: RequestDetail::default(),
-            selection: Selection::default(),
+            window: None,
             dry_run: false,
         }
     }
 }
 
-/// What a run that starts `now` is to do.
+/// What a run that starts `now` is to do; which groups it takes, the ledger may have to tell, see
+/// [`Launch::prepare`](super::Launch::prepare).
 ///
 /// # Errors
-/// [`BootstrapError`], which settings that were loaded do not cause.
+/// [`BootstrapError::ForceWithoutReason`]; others, which settings that were loaded do not cause.
 pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, BootstrapError> {
     let settings = &loaded.settings;
-    let window = settings.window(now).map_err(BootstrapError::Window)?;
+    if ask.detail.force && ask.reason.trim().is_empty() {
+        return Err(BootstrapError::ForceWithoutReason);
+    }
+    let window = match ask.window {
+        Some(window) => window,
+        None => settings.window(now).map_err(BootstrapError::Window)?,
+    };
     let (simpler, model) = models(settings)?;
     let fit_options = fit_options(&settings.fit);
     check_options(&fit_options, simpler.iter().chain([&model]))?;
@@ -77,7 +84,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
         },
         settings_document: loaded.document.clone(),
         shard: None,
-        selection: ask.selection,
+        selection: Selection::default(),
         limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),
         repeated_ids: match settings.accept.repeated_ids {

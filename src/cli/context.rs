@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use super::progress::{BesideBar, Progress, ProgressMode};
-use crate::config::{ConfigError, Environment, Loaded, Override, Secret, Settings, Sources};
+use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
 use crate::telemetry::{self, Export, LogError};
 
 /// Flags that every command takes.
@@ -86,19 +86,33 @@ impl Context {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut overrides = self.globals.overrides();
-        overrides.extend(flags);
-        let loaded = Settings::load(&Sources {
-            environment: self.environment.clone(),
-            config_dir: None,
-            file: self.globals.config.clone(),
-            overrides,
-        })?;
+        let loaded = Settings::load(&self.sources(flags))?;
         self.start_log(&loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         Ok(loaded)
+    }
+
+    /// What settings are read from, `flags` of the command above everything else.
+    #[must_use]
+    pub fn sources(&self, flags: Vec<Override>) -> Sources {
+        let mut overrides = self.globals.overrides();
+        overrides.extend(flags);
+        Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides,
+        }
+    }
+
+    /// Reads the settings once more, those that an earlier run was made with above all others.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_over(&self, kept: &Kept) -> Result<Loaded, ConfigError> {
+        Settings::load_over(&self.sources(Vec::new()), kept)
     }
 
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {

@@ -49,7 +49,7 @@ fn by_place(loaded: &Loaded) -> BTreeMap<&str, Vec<&str>> {
         match origin {
             Origin::Variable(name) => _ = places.entry(name).or_default(),
             Origin::Flag(name) => places.entry(name).or_default().push(key),
-            Origin::Default | Origin::File { .. } => {}
+            Origin::Default | Origin::File { .. } | Origin::Run(_) => {}
         }
     }
     places

@@ -10,6 +10,8 @@ pub mod exit;
 pub mod progress;
 pub mod table;
 
+mod backfill;
+mod backfill_steps;
 mod completions;
 mod demo;
 mod demo_records;
@@ -28,8 +30,10 @@ mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod retry;
 mod run;
 mod runs;
+mod select;
 mod shard;
 mod show;
 mod show_config;
@@ -69,6 +73,8 @@ commands! {
     Fit(fit),
     Import(import),
     Run(run),
+    Retry(retry),
+    Backfill(backfill),
     Runs(runs),
     Status(status),
     Show(show),

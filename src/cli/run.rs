@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::json;
 
 use super::context::Context;
 use super::empty;
@@ -10,13 +11,16 @@ use super::exit::Exit;
 use super::groups;
 use super::numbers::count;
 use super::observe::Told;
+use super::select::{SelectFlags, selection_failure};
 use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
-use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, Upload, WorldError};
+use crate::bootstrap::{
+    self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
+};
 use crate::config::{Loaded, Override, SourceKind};
-use crate::domain::{Selection, Trigger};
+use crate::domain::{RequestDetail, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
@@ -29,9 +33,20 @@ pub(super) struct Options {
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Regions to run; `*` stands for any text; may be repeated. The others keep what they have.
-    #[arg(long, value_name = "PATTERN")]
-    select: Vec<String>,
+    #[command(flatten)]
+    groups: SelectFlags,
+
+    /// Stop at the first group that fails; nothing is published then.
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Publish nothing where more groups than this fail.
+    #[arg(long, value_name = "N")]
+    max_failures: Option<u64>,
+
+    /// Overrule the judge; `--reason` says why.
+    #[arg(long)]
+    force: bool,
 
     /// Show what would be published and leave no trace in the store.
     #[arg(long)]
@@ -57,14 +72,41 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let loaded = context.load(flags)?;
     let ask = Ask {
         reason: options.reason,
-        selection: Selection::new(options.select),
+        detail: RequestDetail {
+            select: options.groups.select,
+            exclude: options.groups.exclude,
+            fail_fast: options.fail_fast,
+            max_failures: options.max_failures,
+            force: options.force,
+            ..RequestDetail::default()
+        },
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
     if let Some(choice) = options.shard {
         return shard::run(&loaded, ask, (choice, options.shard_key), context).await;
     }
-    published(&loaded, launched(&loaded, ask, context).await?, context)
+    run_and_tell(&loaded, ask, context).await
+}
+
+/// Runs the job once, tells what came of it, and how the command ends.
+pub(super) async fn run_and_tell(
+    loaded: &Loaded,
+    ask: Ask,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    match launched(loaded, ask, context).await {
+        Err(error) if is_nothing_selected(&error) => {
+            let message = error.to_string();
+            if context.json() {
+                context.print_json(&json!({ "groups": [], "message": message }))?;
+            } else {
+                context.print(&format!("{message}\n"))?;
+            }
+            Ok(Exit::Done)
+        }
+        launched => published(loaded, launched?, context),
+    }
 }
 
 /// Tells of a run that came to its end.
@@ -83,6 +125,11 @@ pub(super) fn published(
         Exit::NonePublished => Err(nothing_published(loaded.settings.source.kind, &plan, &report)),
         exit => Ok(exit),
     }
+}
+
+/// Whether the error is no failure: certain groups were asked for, of which there are none.
+fn is_nothing_selected(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BootstrapError::NothingSelected))
 }
 
 fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
@@ -139,6 +186,10 @@ fn ran(launched: Launched) -> anyhow::Result<Ran> {
 /// The exit of a run that did not come to its end.
 pub(super) fn launch_failure(error: LaunchError) -> anyhow::Error {
     match error {
+        LaunchError::Plan(BootstrapError::Selection(error)) => selection_failure(error),
+        LaunchError::Plan(error @ BootstrapError::ForceWithoutReason) => {
+            Hinted::new("add `--reason TEXT`", Failure::new(Exit::Usage, error)).into()
+        }
         LaunchError::Plan(error) => error.into(),
         LaunchError::World(error) => world_failure(error),
         LaunchError::Job(error) => job_failure(error),

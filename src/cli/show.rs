@@ -70,10 +70,14 @@ pub(super) fn head(run: &RunRow) -> String {
         "" => String::new(),
         reason => format!(", “{reason}”"),
     };
+    let particulars = match &run.request.detail {
+        none if none.is_empty() => String::new(),
+        detail => format!("for       {detail}\n"),
+    };
     format!(
         "run       {} of scope {}: {}\n\
          asked     {} by {} ({}){reason}\n\
-         worked    {} to {}\n\
+         {particulars}worked    {} to {}\n\
          window    {}\n\
          model     {}\n\
          groups    {}\n\

@@ -85,6 +85,14 @@ pub enum ConfigError {
         /// Its name.
         variable: String,
     },
+    /// The settings of a run that the ledger kept.
+    #[error("the settings of run {run_id} cannot be read: {message}")]
+    Kept {
+        /// Number of the run.
+        run_id: i64,
+        /// What is wrong.
+        message: String,
+    },
     /// A secret given twice.
     #[error("both `{variable}` and `{variable}_FILE` are set")]
     SecretTwice {
@@ -160,6 +168,9 @@ impl ConfigError {
                 Some("correct the variable, or the file that holds it".to_owned())
             }
             Self::Defaults(_) => Some("this is a mistake in speedfit; please report it".to_owned()),
+            Self::Kept { .. } => Some(
+                "it was made by another version; run again with the settings of now".to_owned(),
+            ),
             Self::Unreadable { .. } => Some("check the file's name and its permissions".to_owned()),
             Self::Syntax { .. }
             | Self::Value { .. }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::environment::Environment;
 use super::error::ConfigError;
+use super::kept::{self, Kept};
 use super::layer::{self, Entry, Override};
 use super::nearest::nearest;
 use super::origin::Origin;
@@ -55,12 +56,26 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`] names the key and where it stands.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        Self::load_layers(sources, None)
+    }
+
+    /// Reads them as [`load`](Self::load) does, the settings that an earlier run was made with above
+    /// all of them: source, store, secrets, log and outputs are those of now.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and where it stands.
+    pub fn load_over(sources: &Sources, kept: &Kept) -> Result<Loaded, ConfigError> {
+        Self::load_layers(sources, Some(kept))
+    }
+
+    fn load_layers(sources: &Sources, kept: Option<&Kept>) -> Result<Loaded, ConfigError> {
         let schema = Schema::embedded()?;
         let reader = Reader::new()?;
         let mut origins: BTreeMap<_, _> =
             schema.keys().map(|key| (key.to_owned(), Origin::Default)).collect();
         let mut entries = Vec::new();
-        for layer in layers(sources, &schema)? {
+        let kept = kept.map(|kept| kept::entries(kept, &schema)).transpose()?;
+        for layer in layers(sources, &schema)?.into_iter().chain(kept) {
             layer.iter().try_for_each(|entry| reader.check(entry))?;
             origins.extend(layer.iter().map(|e| (e.key.clone(), e.origin.clone())));
             entries.extend(layer);

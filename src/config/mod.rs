@@ -8,6 +8,7 @@
 mod choices;
 mod environment;
 mod error;
+mod kept;
 mod layer;
 mod load;
 mod nearest;
@@ -28,6 +29,7 @@ pub use choices::{
 };
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use kept::Kept;
 pub use layer::Override;
 pub use load::{Loaded, Sources};
 pub use nearest::nearest;

@@ -17,6 +17,7 @@ pub mod results;
 pub mod run;
 pub mod scope_metrics;
 pub mod selection;
+pub mod selector;
 pub mod shard;
 pub mod window;
 
@@ -36,6 +37,7 @@ pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
 pub use scope_metrics::ScopeMetrics;
-pub use selection::Selection;
+pub use selection::{Criterion, RegionTerm, Selection};
+pub use selector::{GroupState, Method, Selector, SelectorError};
 pub use shard::Shard;
 pub use window::Window;

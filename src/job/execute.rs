@@ -230,7 +230,12 @@ impl Run<'_> {
         let Self { plan, world, observer, cancel, .. } = *self;
         let clock = &*world.clock;
         let begun = clock.now();
-        let current = self.ledger.current(&plan.request.scope).await?;
+        let current = if plan.request.detail.keep_unpublished {
+            // A set beside the others: nothing is carried into it, and nothing compared.
+            None
+        } else {
+            self.ledger.current(&plan.request.scope).await?
+        };
         let fitted =
             fit_source(plan, &world.source, current.as_ref(), clock, observer, cancel).await?;
         if cancel.is_cancelled() {

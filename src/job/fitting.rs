@@ -170,18 +170,26 @@ async fn fit_groups(
     let n_total = groups.len();
     let mut waiting = groups;
     waiting.sort_by_key(|group| group.samples.len());
+    let stops_at_failure = plan.request.detail.fail_fast;
+    // A child, so that fits under way notice a run that stops early.
+    let stop_fits = cancel.child_token();
+    let _stop_on_return = stop_fits.clone().drop_guard();
     let mut fits: JoinSet<GroupFits> = JoinSet::new();
     let mut fitted = Vec::with_capacity(n_total);
     loop {
         while fits.len() < plan.workers.get() && !cancel.is_cancelled() {
             let Some(group) = waiting.pop() else { break };
-            let (task, cancel) = (Arc::clone(task), cancel.clone());
-            fits.spawn_blocking(move || fit_group(group, &task, &|| cancel.is_cancelled()));
+            let (task, stop) = (Arc::clone(task), stop_fits.clone());
+            fits.spawn_blocking(move || fit_group(group, &task, &|| stop.is_cancelled()));
         }
         match fits.join_next().await {
             Some(Ok(group)) => {
                 let (key, n_used) = (&group.key, group.n_used);
                 debug!(region = %key.region, band = %key.band, priority = %key.priority, n_used, "group fitted");
+                let lost = group.is_lost(plan.judge.min_records).filter(|_| stops_at_failure);
+                if let Some(why) = lost.filter(|_| !cancel.is_cancelled()) {
+                    return Err(JobError::GroupFailed { group: group.key, why });
+                }
                 fitted.push(group);
                 observer.notice(RunEvent::GroupsFitted { n_done: fitted.len(), n_total });
             }

@@ -92,7 +92,7 @@ impl JudgeRules {
 }
 
 /// Why a report holds nothing to publish.
-fn no_fit(report: &FitReport) -> Option<String> {
+pub(super) fn no_fit(report: &FitReport) -> Option<String> {
     match report.termination {
         Termination::CostConverged
         | Termination::StepConverged

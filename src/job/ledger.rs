@@ -77,7 +77,8 @@ impl<'a> Ledger<'a> {
         report: &RunReport,
     ) -> Result<(), JobError> {
         let finished_at = self.clock.now();
-        let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial)
+            && !plan.request.detail.keep_unpublished;
         let publication = publishes.then(|| Publication {
             scope: plan.request.scope.clone(),
             run_id,

@@ -3,6 +3,7 @@
 //! Knows the world through `ports` only. The order of a run is told in `execute.rs`.
 
 pub mod assemble;
+pub mod backfill;
 pub mod choose;
 pub mod collect;
 pub mod covariates;
@@ -18,10 +19,12 @@ pub mod judge;
 mod ledger;
 pub mod metrics;
 pub mod outcome;
+mod overrule;
 pub mod plan;
 pub mod pool;
 mod pooled_rows;
 mod reading;
+pub mod retry;
 pub mod sample;
 pub mod shards;
 mod standard;

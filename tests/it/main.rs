@@ -1,5 +1,6 @@
 //! One integration binary, a module per topic.
 
+mod backfill;
 mod bad_input;
 mod cli_shell;
 mod config;
@@ -18,7 +19,9 @@ mod pipeline;
 mod predict;
 mod process;
 mod reference;
+mod retry;
 mod road_and_factors;
+mod selection;
 mod shards;
 mod small_groups;
 mod sqlserver_faults;

@@ -96,6 +96,7 @@ fn hint(failure: &JobError) -> String {
         JobError::ShardMisfit { .. } => {
             "start the shard with the settings of the others".to_owned()
         }
+        JobError::GroupFailed { .. } => "`speedfit retry` does what failed again".to_owned(),
         JobError::ScopeBusy { .. } => "wait for the end of the other run".to_owned(),
         JobError::Cancelled => "run again when it suits".to_owned(),
     }

@@ -52,7 +52,7 @@ fn a_run_without_records_says_what_to_do() {
     );
     check(
         "run --select nosuch",
-        "error: nothing published: the source holds no record for the regions `nosuch` in the \
+        "error: nothing published: the source holds no record of `nosuch` in the \
          window (all time)\n\
          hint: check the names given to `--select` (`*` stands for any text)\n",
     );

@@ -1,7 +1,7 @@
 //! Against the server that `SPEEDFIT_TEST_SQLSERVER` names, where it names one.
 
 use speedfit::adapters::sqlserver::{Isolation, Partition, SourceOptions};
-use speedfit::domain::{Selection, Shard, Window};
+use speedfit::domain::{GroupKey, Selection, Shard, Window};
 use speedfit::ports::{FailureKind, ReadQuery};
 
 use super::{query, read, shown, table};
@@ -75,6 +75,13 @@ async fn names_windows_and_selections_are_the_servers_too() {
                 let selection = Selection::new(["a", "50% [[]*", "50% [x]_"]);
                 check(
                     ReadQuery { selection: selection.clone(), ..ReadQuery::default() },
+                    &[1.0, 3.0, 4.0, 5.0],
+                )
+                .await;
+                let literal = ["a", "50% [x]_", "*"].map(GroupKey::region);
+                let literal = Selection::of_groups(literal);
+                check(
+                    ReadQuery { selection: literal, ..ReadQuery::default() },
                     &[1.0, 3.0, 4.0, 5.0],
                 )
                 .await;
