@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use super::outcome::{RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunStatus};
-use crate::ports::{Clock, RecordSource, Store};
+use crate::ports::{Clock, RecordSource, ScopeLock, Store};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -88,6 +88,28 @@ pub async fn execute_requested(
     }
 }
 
+/// Executes a run whose request was left behind: written by a process that died, perhaps, before it
+/// could begin. Nothing is done, and `None` returned, where another run holds the scope's lock or the
+/// request is no longer waiting; under the lock nobody else can begin it.
+///
+/// # Errors
+/// Those of [`execute`].
+pub async fn pick_up(
+    run_id: RunId,
+    plan: &RunPlan,
+    world: &World,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Option<RunReport>, JobError> {
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
+    tokio::select! {
+        outcome = run.pick_up(run_id) => outcome,
+        never = grace.watch(&*world.clock) => match never {},
+    }
+}
+
 /// One run, and what it works with.
 struct Run<'a> {
     plan: &'a RunPlan,
@@ -127,13 +149,36 @@ impl Run<'_> {
         .await
     }
 
+    /// A request that may be another's, so that nothing is told of it before the lock is held.
+    async fn pick_up(&self, run_id: RunId) -> Result<Option<RunReport>, JobError> {
+        let lock = match self.ledger.lock(&self.plan.request.scope, run_id).await {
+            Ok(lock) => lock,
+            Err(JobError::ScopeBusy { .. }) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let row = self.ledger.row(run_id).await;
+        if row.is_none_or(|row| row.status != RunStatus::Requested) {
+            return Ok(None);
+        }
+        let span = info_span!("run", run = run_id.0, scope = %self.plan.request.scope);
+        self.holding(lock, run_id).instrument(span).await.map(Some)
+    }
+
     /// The part of a run that needs the scope to itself.
     async fn locked(&self, run_id: RunId) -> Result<RunReport, JobError> {
+        match self.ledger.lock(&self.plan.request.scope, run_id).await {
+            Ok(lock) => self.holding(lock, run_id).await,
+            Err(failure) => Err(self.ledger.told(run_id, failure).await),
+        }
+    }
+
+    /// The part of a run that has it.
+    async fn holding(
+        &self,
+        lock: Box<dyn ScopeLock>,
+        run_id: RunId,
+    ) -> Result<RunReport, JobError> {
         let scope = &self.plan.request.scope;
-        let lock = match self.ledger.lock(scope, run_id).await {
-            Ok(lock) => lock,
-            Err(failure) => return Err(self.ledger.told(run_id, failure).await),
-        };
         let outcome = tokio::select! {
             outcome = self.publish(run_id) => outcome,
             cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
