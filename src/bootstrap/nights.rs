@@ -12,7 +12,7 @@ use super::plan::Ask;
 use super::world::{WorldError, store};
 use crate::config::{ConfigError, Loaded, MissedSlots, Override, Settings, Sources};
 use crate::domain::{Limits, RunRow, Selection, Trigger};
-use crate::job::Silent;
+use crate::job::{JobError, Silent};
 use crate::ports::{Clock, Store};
 use crate::schedule::{Calendar, Ended, Missed, Night, NightError, Outcome, Rules};
 
@@ -46,16 +46,34 @@ impl ScopeNight {
         Settings::load(&sources)
     }
 
+    async fn prepared(
+        &self,
+        loaded: &Loaded,
+        ask: Ask,
+        cancel: &CancellationToken,
+    ) -> Result<Launch, Ended> {
+        tokio::select! {
+            biased;
+            launch = Launch::prepare(loaded, ask, Arc::clone(&self.clock)) => {
+                launch.map_err(|error| by_launch_error(&error))
+            }
+            () = cancel.cancelled() => Err(Ended::of_job_error(&JobError::Cancelled)),
+        }
+    }
+
     async fn run(&self, slot: &str, cancel: &CancellationToken) -> Result<Launched, Ended> {
         let loaded = self.load(Vec::new()).map_err(|e| Ended::by_error(Outcome::Failed, &e))?;
         let ask = Ask { slot: Some(slot.to_owned()), ..Ask::new(Trigger::Timer, REQUESTED_BY) };
-        let launch = Launch::prepare(&loaded, ask, Arc::clone(&self.clock)).await;
-        let launch = launch.map_err(|error| by_launch_error(&error))?;
+        let launch = self.prepared(&loaded, ask, cancel).await?;
         launch.run(&Silent, cancel).await.map_err(|error| by_launch_error(&error))
     }
 
     async fn resume(&self, row: &RunRow, cancel: &CancellationToken) -> Result<Ended, Ended> {
-        let loaded = self.settings_of(row).await?;
+        let loaded = tokio::select! {
+            biased;
+            loaded = self.settings_of(row) => loaded?,
+            () = cancel.cancelled() => return Err(Ended::of_job_error(&JobError::Cancelled)),
+        };
         let request = &row.request;
         let ask = Ask {
             reason: request.reason.clone(),
@@ -64,8 +82,7 @@ impl ScopeNight {
             selection: Selection::new(request.detail.select.clone()),
             ..Ask::new(request.trigger, request.requested_by.clone())
         };
-        let launch = Launch::prepare(&loaded, ask, Arc::clone(&self.clock)).await;
-        let mut launch = launch.map_err(|error| by_launch_error(&error))?;
+        let mut launch = self.prepared(&loaded, ask, cancel).await?;
         // The window that was meant then, not the one that the same settings mean today.
         launch.plan.limits = Limits { window: request.window, ..launch.plan.limits };
         launch.plan.request = request.clone();

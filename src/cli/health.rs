@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use jiff::tz::TimeZone;
 
 use super::context::Context;
 use super::error::Hinted;
@@ -50,12 +49,15 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
 fn line(status: &ScheduleStatus) -> String {
     let running = status.scopes.iter().filter(|scope| scope.state == ScopeState::Running);
     let running: Vec<_> = running.map(|scope| scope.scope.as_str()).collect();
-    let mut line = format!("well: {} scopes", status.scopes.len());
+    let mut line = match status.scopes.len() {
+        1 => "well: 1 scope".to_owned(),
+        n_scopes => format!("well: {n_scopes} scopes"),
+    };
     if !running.is_empty() {
         line.push_str(&format!(", running: {}", running.join(", ")));
     }
     if let Some(next) = status.scopes.iter().filter_map(|scope| scope.next_at).min() {
-        line.push_str(&format!(", next run {}", next.to_zoned(TimeZone::UTC).timestamp()));
+        line.push_str(&format!(", next run {next}"));
     }
     let wrong = status.scopes.iter().filter(|scope| scope.last_error.is_some());
     let wrong: Vec<_> = wrong.map(|scope| scope.scope.as_str()).collect();

@@ -114,6 +114,9 @@ pub(super) struct Scope {
 /// A start that is later than this was missed: the machine slept, or its clock was set.
 const LATE: Duration = Duration::from_secs(60);
 
+/// Moments that were missed are counted up to here.
+const MAX_COUNTED: usize = 100;
+
 impl Scope {
     /// Returns how many runs the stop signal met.
     async fn stay_up(mut self) -> usize {
@@ -142,13 +145,14 @@ impl Scope {
         while !self.cancel.is_cancelled() {
             let now = self.clock.now();
             if let Some(due) = rules.calendar.last_up_to(now).filter(|due| *due > last) {
-                let was_missed = last;
+                // At the most: the number is for the log only.
+                let n_missed = rules.calendar.between(last, now, MAX_COUNTED).len();
                 last = due;
                 if rules.missed == Missed::Once {
-                    info!(moment = %due, "nothing ran since {was_missed}: one run makes up for it");
+                    info!(n_missed, moment = %due, "nothing ran: one run makes up for it");
                     self.play(due, &rules).await;
                 } else {
-                    warn!(moment = %due, "moments since {was_missed} were missed and passed over");
+                    warn!(n_missed, moment = %due, "nothing ran, and it is passed over");
                 }
             } else if let Some(next) = rules.calendar.next_after(now.max(last)) {
                 let start = next + jitter(self.night.scope(), next, rules.jitter);

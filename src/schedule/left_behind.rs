@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::driver::Scope;
@@ -22,6 +23,13 @@ const OLD: Duration = Duration::from_secs(60);
 /// Requests looked at in one tick; more of them wait for the next.
 const MAX_REQUESTS: u32 = 20;
 
+/// Whether nobody is about to begin the request any more. Those of shards are for the shards, which
+/// come and go.
+pub(super) fn is_left_behind(row: &RunRow, now: Timestamp) -> bool {
+    let request = &row.request;
+    request.detail.n_shards.is_some() || now >= request.requested_at + OLD
+}
+
 impl Scope {
     /// Takes up what was left behind, at most once per tick.
     pub(super) async fn look_for_left_behind(&mut self) {
@@ -30,36 +38,40 @@ impl Scope {
             return;
         }
         self.looked_at = Some(now);
-        match self.left_behind().await {
+        match self.unless_stopped(self.left_behind()).await {
             Ok(rows) => {
                 for row in rows {
                     self.take_up(&row).await;
                 }
             }
-            Err(problem) => {
-                self.night.forget_store();
-                self.board.went_wrong(&problem.0);
-            }
+            Err(problem) => self.store_failed(&problem),
         }
     }
 
     /// Oldest first.
     async fn left_behind(&self) -> Result<Vec<RunRow>, NightError> {
+        let store = self.night.store().await?;
+        let rows = self.rows_with(&*store, RunStatus::Requested).await;
+        let mut rows = rows.map_err(|error| NightError::of(&error))?;
+        let now = self.clock.now();
+        rows.retain(|row| is_left_behind(row, now) && row.request.detail.n_shards.is_none());
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// The scope's newest runs with that status.
+    pub(super) async fn rows_with(
+        &self,
+        store: &dyn Store,
+        status: RunStatus,
+    ) -> PortResult<Vec<RunRow>> {
         let filter = RunFilter {
             scope: Some(self.night.scope().to_owned()),
-            status: Some(RunStatus::Requested),
+            status: Some(status),
             limit: MAX_REQUESTS,
             ..RunFilter::default()
         };
-        let store = self.night.store().await?;
-        let mut rows = store.runs(&filter).await.map_err(|error| NightError::of(&error))?;
-        let now = self.clock.now();
-        // Those of shards are for the shards, which come and go.
-        rows.retain(|row| {
-            now >= row.request.requested_at + OLD && row.request.detail.n_shards.is_none()
-        });
-        rows.reverse();
-        Ok(rows)
+        store.runs(&filter).await
     }
 
     async fn take_up(&mut self, row: &RunRow) {
@@ -76,9 +88,9 @@ impl Scope {
             .await;
         self.board.ended(row.request.slot.as_deref(), &ended);
         if ended.outcome == Outcome::Failed
-            && let Err(problem) = self.conclude(row, &ended).await
+            && let Err(problem) = self.unless_stopped(self.conclude(row, &ended)).await
         {
-            self.board.went_wrong(&problem.0);
+            self.store_failed(&problem);
         }
         self.board.become_(before.unwrap_or(ScopeState::Waiting));
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::driver::Scope;
+use super::left_behind::is_left_behind;
 use super::night::{Ended, Missed, NightError, Outcome, Rules};
 use super::slot::{SlotState, slot_moment, slot_name};
 use super::status::ScopeState;
@@ -52,12 +53,9 @@ impl Scope {
             return started;
         }
         loop {
-            match self.last_played(rules).await {
+            match self.unless_stopped(self.last_played(rules)).await {
                 Ok(last) => return last.unwrap_or(started),
-                Err(problem) => {
-                    self.night.forget_store();
-                    self.board.went_wrong(&problem.0);
-                }
+                Err(problem) => self.store_failed(&problem),
             }
             let again = self.clock.now() + self.tick;
             let is_due = rules.calendar.next_after(started).is_some_and(|next| next <= again);
@@ -99,7 +97,7 @@ impl Scope {
         let mut own_not_before = moment;
         while n_failed < rules.attempts {
             let now = self.clock.now();
-            let look_at = match self.look(moment, rules).await {
+            let look_at = match self.unless_stopped(self.look(moment, rules)).await {
                 Ok(Next::Nothing) => return,
                 Ok(Next::LookAgain) => now + self.tick,
                 Ok(Next::Try(_, not_before)) if now < not_before.max(own_not_before) => {
@@ -119,8 +117,7 @@ impl Scope {
                     continue;
                 }
                 Err(problem) => {
-                    self.night.forget_store();
-                    self.board.went_wrong(&problem.0);
+                    self.store_failed(&problem);
                     n_failed += 1;
                     now + rules.retry_wait
                 }
@@ -188,21 +185,20 @@ impl Scope {
         })
     }
 
-    /// Whether a run of the scope works, of whatever kind. Under the scope's lock none does: what the
-    /// ledger calls running is dead then, and marked so.
+    /// Whether a run of the scope works or is about to, of whatever kind. Under the scope's lock none
+    /// works: what the ledger calls running is dead then, and marked so.
     async fn is_busy(&self, store: &dyn Store) -> PortResult<bool> {
         let scope = self.night.scope();
-        let filter = RunFilter {
-            scope: Some(scope.to_owned()),
-            status: Some(RunStatus::Running),
-            limit: 1,
-            ..RunFilter::default()
-        };
-        if store.runs(&filter).await?.is_empty() {
+        let now = self.clock.now();
+        let asked = self.rows_with(store, RunStatus::Requested).await?;
+        if asked.iter().any(|row| !is_left_behind(row, now)) {
+            return Ok(true);
+        }
+        if self.rows_with(store, RunStatus::Running).await?.is_empty() {
             return Ok(false);
         }
         let Some(lock) = store.try_lock(scope).await? else { return Ok(true) };
-        for dead in store.abandon_dead(scope, self.clock.now()).await? {
+        for dead in store.abandon_dead(scope, now).await? {
             warn!(run = dead.0, "run died without a word, marked abandoned");
         }
         lock.release().await?;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::driver::Scope;
-use super::night::{Ended, Outcome};
+use super::night::{Ended, NightError, Outcome};
 use super::status::{LastError, LastRun, ScheduleStatus, ScopeState, ScopeStatus};
 use crate::domain::RunStatus;
 use crate::ports::Clock;
@@ -103,6 +103,26 @@ impl Board {
 }
 
 impl Scope {
+    /// The work's result, unless the stop signal comes first.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, NightError>>,
+    ) -> Result<T, NightError> {
+        tokio::select! {
+            biased;
+            result = work => result,
+            () = self.cancel.cancelled() => Err(NightError("stopped".to_owned())),
+        }
+    }
+
+    /// The store did not do what was asked: it is opened anew the next time.
+    pub(super) fn store_failed(&self, problem: &NightError) {
+        self.night.forget_store();
+        if !self.cancel.is_cancelled() {
+            self.board.went_wrong(&problem.0);
+        }
+    }
+
     /// Waits until then, looking up at every tick; `false` where the stop signal came first.
     pub(super) async fn wait_until(&mut self, until: Timestamp) -> bool {
         loop {
