@@ -179,6 +179,23 @@ impl Launch {
         })
     }
 
+    /// Runs what was requested and left behind, and writes its files; `None` where another does.
+    ///
+    /// # Errors
+    /// [`LaunchError::Job`].
+    pub async fn pick_up(
+        self,
+        run_id: RunId,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Launched>, LaunchError> {
+        match job::pick_up(run_id, &self.plan, &self.world, observer, cancel).await {
+            Ok(None) => Ok(None),
+            Ok(Some(report)) => self.finish(Some(run_id), Ok(report), cancel).await.map(Some),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     async fn finish(
         self,
         run_id: Option<RunId>,

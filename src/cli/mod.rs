@@ -22,7 +22,9 @@ mod events;
 mod export;
 mod fit;
 mod groups;
+mod health;
 mod import;
+mod jobs;
 mod man;
 mod migrate;
 mod numbers;
@@ -33,6 +35,8 @@ mod prediction;
 mod retry;
 mod run;
 mod runs;
+mod schedule;
+mod scopes;
 mod select;
 mod shard;
 mod show;
@@ -80,6 +84,9 @@ commands! {
     Show(show),
     Export(export),
     Predict(predict),
+    Schedule(schedule),
+    Scopes(scopes),
+    Health(health),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),
