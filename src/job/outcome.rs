@@ -139,6 +139,15 @@ impl SetVerdict {
                 plan.judge.min_share_published * 100.0
             ));
         }
+        let share_groups = n_passed as f64 / n_groups as f64;
+        if share_groups < plan.judge.min_share_groups {
+            return Self::refused(format!(
+                "nothing published: only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % \
+                 needed",
+                share_groups * 100.0,
+                plan.judge.min_share_groups * 100.0
+            ));
+        }
         let message = format!("{n_passed} of {n_groups} groups published");
         if n_passed < n_groups {
             Self { status: RunStatus::Partial, exit_code: EXIT_PARTIAL, message }
