@@ -13,6 +13,7 @@ pub mod table;
 mod completions;
 mod demo;
 mod demo_records;
+mod diff;
 mod doctor;
 mod doctor_findings;
 mod empty;
@@ -21,12 +22,15 @@ mod export;
 mod fit;
 mod groups;
 mod import;
+mod mark;
 mod migrate;
 mod numbers;
 mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod publish;
+mod rollback;
 mod run;
 mod runs;
 mod show;
@@ -70,6 +74,9 @@ commands! {
     Runs(runs),
     Status(status),
     Show(show),
+    Diff(diff),
+    Publish(publish),
+    Rollback(rollback),
     Export(export),
     Predict(predict),
     Migrate(migrate),

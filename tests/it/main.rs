@@ -11,6 +11,7 @@ mod file_source;
 mod fit_reference;
 mod job;
 mod layers;
+mod marks;
 mod memory;
 mod nist;
 mod pipeline;
