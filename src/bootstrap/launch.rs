@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
-use super::plan::{Ask, plan};
+use super::plan::{Ask, plan, retention_rules};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::RunId;
+use crate::domain::{RunId, RunStatus};
+use crate::job::retention::keep_house;
 use crate::job::{self, JobError, Observer, RunPlan, RunReport, World};
 use crate::ports::Clock;
 
@@ -81,7 +82,7 @@ impl Launch {
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
         let outcome = job::execute(&self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        self.finish(outcome, cancel).await
     }
 
     /// Runs what was requested before, and writes its files.
@@ -96,11 +97,21 @@ impl Launch {
     ) -> Result<Launched, LaunchError> {
         let outcome =
             job::execute_requested(run_id, &self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        self.finish(outcome, cancel).await
     }
 
-    fn finish(self, outcome: Result<RunReport, JobError>) -> Result<Launched, LaunchError> {
+    async fn finish(
+        self,
+        outcome: Result<RunReport, JobError>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched, LaunchError> {
         let report = outcome?;
+        let published = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        if published && !self.plan.dry_run {
+            let World { store, clock, .. } = &self.world;
+            let (scope, rules) = (&self.plan.request.scope, retention_rules(&self.settings));
+            keep_house(&**store, scope, &rules, &**clock, cancel).await;
+        }
         let outputs = write_outputs(&self.settings, &report, self.world.clock.now());
         Ok(Launched { plan: self.plan, report, outputs })
     }

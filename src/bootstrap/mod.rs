@@ -18,7 +18,7 @@ pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
     read_published, write_file, write_outputs,
 };
-pub use plan::{Ask, plan};
+pub use plan::{Ask, plan, retention_rules};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.

@@ -11,6 +11,7 @@ use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
 use crate::job::pool::{PoolMode, PoolPlan};
+use crate::job::retention::RetentionRules;
 use crate::job::{
     AutoPlan, FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan,
 };
@@ -205,6 +206,13 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
         min_share_published: judge.min_share_published,
         min_share_groups: judge.min_share_groups,
     }
+}
+
+/// How long what a run leaves is kept.
+#[must_use]
+pub fn retention_rules(settings: &Settings) -> RetentionRules {
+    let config::Retention { sets, sets_days, runs, runs_days, current_days } = settings.retention;
+    RetentionRules { sets, sets_days, runs, runs_days, current_days }
 }
 
 #[cfg(test)]

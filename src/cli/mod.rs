@@ -29,6 +29,7 @@ mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod prune;
 mod publish;
 mod rollback;
 mod run;
@@ -79,6 +80,7 @@ commands! {
     Rollback(rollback),
     Export(export),
     Predict(predict),
+    Prune(prune),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),

@@ -24,6 +24,7 @@ pub mod pool;
 mod pooled_rows;
 pub mod publish;
 mod reading;
+pub mod retention;
 pub mod sample;
 mod standard;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod by_hand;
+mod house;
 mod judged;
 mod store;
 
