@@ -6,6 +6,7 @@ mod launch;
 mod outputs;
 mod plan;
 mod sqlserver;
+mod stored_report;
 mod world;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use outputs::{
     read_published, write_file, write_outputs,
 };
 pub use plan::{Ask, plan, retention_rules};
+pub use stored_report::stored_report;
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.

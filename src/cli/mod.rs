@@ -31,6 +31,7 @@ mod predict;
 mod prediction;
 mod prune;
 mod publish;
+mod report;
 mod rollback;
 mod run;
 mod runs;
@@ -78,6 +79,7 @@ commands! {
     Diff(diff),
     Publish(publish),
     Rollback(rollback),
+    Report(report),
     Export(export),
     Predict(predict),
     Prune(prune),

@@ -94,7 +94,9 @@ pub fn results(
     }
 }
 
-fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
+/// The groups of a set, each with its parameters.
+#[must_use]
+pub fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
     let mut parameters: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in &set.parameters {
         parameters.entry(&row.key).or_default().push(row.clone());

@@ -5,6 +5,7 @@
 mod by_hand;
 mod house;
 mod judged;
+mod reading;
 mod store;
 
 use rusqlite::Connection;
