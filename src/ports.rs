@@ -323,6 +323,9 @@ pub trait ParameterStore: Send + Sync {
     /// in which they were written. `None` where there is no such run.
     async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>>;
 
+    /// The runs of the scope whose parameters are there, newest first.
+    async fn sets(&self, scope: &str) -> PortResult<Vec<RunId>>;
+
     /// The scope's current set, as the application reads it.
     async fn current(&self, scope: &str) -> PortResult<Option<ParameterSet>> {
         match self.mark(scope).await? {

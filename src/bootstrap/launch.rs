@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
-use super::plan::{Ask, plan};
+use super::plan::{Ask, plan, retention_rules};
 use super::select;
 use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::{RunId, RunRow, Shard, Trigger};
+use crate::domain::{RunId, RunRow, RunStatus, Shard, Trigger};
+use crate::job::retention::keep_house;
 use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOutcome, World};
 use crate::ports::Clock;
 
@@ -218,6 +219,12 @@ impl Launch {
             Upload::None
         };
         let report = outcome?;
+        let published = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        if published && !self.plan.dry_run {
+            let World { store, clock, .. } = &self.world;
+            let (scope, rules) = (&self.plan.request.scope, retention_rules(&self.settings));
+            keep_house(&**store, scope, &rules, &**clock, cancel).await;
+        }
         let outputs = written.unwrap_or_else(|| Ok(Outputs::default()));
         let outputs = outputs.map(|outputs| Outputs { upload, ..outputs });
         Ok(Launched { plan: self.plan, report, outputs })

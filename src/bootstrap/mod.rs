@@ -9,6 +9,7 @@ mod outputs;
 mod plan;
 mod select;
 mod sqlserver;
+mod stored_report;
 mod telling;
 mod world;
 
@@ -24,7 +25,8 @@ pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
     read_published, write_file, write_outputs,
 };
-pub use plan::{Ask, plan};
+pub use plan::{Ask, plan, retention_rules};
+pub use stored_report::stored_report;
 pub use telling::{Upload, examine_telling};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 

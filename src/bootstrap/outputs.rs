@@ -132,7 +132,11 @@ pub fn fit_report(
     html(results, &plots, now)
 }
 
-fn html(results: &RunResults, plots: &[GroupPlot], now: Timestamp) -> Result<String, ReportError> {
+pub(super) fn html(
+    results: &RunResults,
+    plots: &[GroupPlot],
+    now: Timestamp,
+) -> Result<String, ReportError> {
     report::html(&ReportInput {
         title: "speedfit",
         results,
@@ -156,7 +160,7 @@ fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
 }
 
 /// The curve from near the origin to `end_km`, closer together where it bends.
-fn points(curve: &Curve, end_km: f64) -> Vec<(f64, f64)> {
+pub(super) fn points(curve: &Curve, end_km: f64) -> Vec<(f64, f64)> {
     let steps = (1..=N_CURVE_POINTS).map(|step| step as f64 / N_CURVE_POINTS as f64);
     let distances = steps.map(|share| end_km * share * share);
     distances.map(|distance_km| (distance_km, curve.median_s(distance_km))).collect()

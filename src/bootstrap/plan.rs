@@ -11,6 +11,7 @@ use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
 use crate::job::pool::{PoolMode, PoolPlan};
+use crate::job::retention::RetentionRules;
 use crate::job::{
     AutoPlan, FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan,
 };
@@ -204,10 +205,22 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
         min_records: judge.min_records,
         min_cruise_speed_kmh: judge.min_cruise_speed_kmh,
         max_cruise_speed_kmh: judge.max_cruise_speed_kmh,
+        bounds: judge.bounds.iter().map(bound).collect(),
+        max_interval_ratio: judge.max_interval_ratio,
         max_time_change: judge.max_time_change,
         reference_distances_km: judge.reference_distances_km.clone(),
+        max_change_std_errors: judge.max_change_std_errors,
+        max_score_drop: judge.max_score_drop,
         min_share_published: judge.min_share_published,
+        min_share_groups: judge.min_share_groups,
     }
+}
+
+/// How long what a run leaves is kept.
+#[must_use]
+pub fn retention_rules(settings: &Settings) -> RetentionRules {
+    let config::Retention { sets, sets_days, runs, runs_days, current_days } = settings.retention;
+    RetentionRules { sets, sets_days, runs, runs_days, current_days }
 }
 
 #[cfg(test)]
@@ -222,6 +235,12 @@ mod tests {
         for name in config::MODELS {
             assert_eq!(ModelRecipe::by_name(name).map(|recipe| recipe.name()), Some(*name));
         }
+    }
+
+    #[test]
+    fn the_judge_is_as_strict_as_the_settings_say() {
+        let loaded = Settings::load(&config::Sources::default()).unwrap();
+        assert_eq!(judge_rules(&loaded.settings), JudgeRules::default());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod backfill_steps;
 mod completions;
 mod demo;
 mod demo_records;
+mod diff;
 mod doctor;
 mod doctor_findings;
 mod empty;
@@ -26,13 +27,18 @@ mod health;
 mod import;
 mod jobs;
 mod man;
+mod mark;
 mod migrate;
 mod numbers;
 mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod prune;
+mod publish;
+mod report;
 mod retry;
+mod rollback;
 mod run;
 mod runs;
 mod schedule;
@@ -82,11 +88,16 @@ commands! {
     Runs(runs),
     Status(status),
     Show(show),
+    Diff(diff),
+    Publish(publish),
+    Rollback(rollback),
+    Report(report),
     Export(export),
     Predict(predict),
     Schedule(schedule),
     Scopes(scopes),
     Health(health),
+    Prune(prune),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),

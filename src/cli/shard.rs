@@ -86,7 +86,10 @@ pub(super) async fn run(
             if context.json() {
                 context.print_json(&row)?;
             } else {
-                context.print(&format!("another shard has made the run\n\n{}", head(&row)))?;
+                context.print(&format!(
+                    "another shard has made the run\n\n{}",
+                    head(&row, context.width())
+                ))?;
             }
             Exit::of_code(row.exit_code.unwrap_or(Exit::Unexpected.code()))
         }

@@ -84,7 +84,7 @@ impl<'a> Ledger<'a> {
             run_id,
             published_at: finished_at,
             published_by: plan.request.requested_by.clone(),
-            reason: "run".to_owned(),
+            reason: super::history::RUN.to_owned(),
             comment: String::new(),
         });
         let conclusion = Conclusion {

@@ -100,7 +100,9 @@ pub fn results(
     }
 }
 
-fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
+/// The groups of a set, each with its parameters.
+#[must_use]
+pub fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
     let mut parameters: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in &set.parameters {
         parameters.entry(&row.key).or_default().push(row.clone());
@@ -143,6 +145,15 @@ impl SetVerdict {
                  records; {:.0} % needed",
                 share * 100.0,
                 plan.judge.min_share_published * 100.0
+            ));
+        }
+        let share_groups = n_passed as f64 / n_groups as f64;
+        if share_groups < plan.judge.min_share_groups {
+            return Self::refused(format!(
+                "nothing published: only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % \
+                 needed",
+                share_groups * 100.0,
+                plan.judge.min_share_groups * 100.0
             ));
         }
         let became = if plan.request.detail.keep_unpublished { "passed" } else { "published" };

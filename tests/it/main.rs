@@ -13,6 +13,7 @@ mod fit_reference;
 mod job;
 mod layers;
 mod manual;
+mod marks;
 mod memory;
 mod nights;
 mod nist;

@@ -137,6 +137,7 @@ macro_rules! store_keeps_the_contract {
                 the_mark_moves_by_hand,
                 only_sets_that_are_there_are_published_by_hand,
                 what_is_current_or_alive_is_never_pruned,
+                sets_that_are_there_are_told,
             }
             shards {
                 parts_come_back_as_they_went_in,

@@ -40,6 +40,8 @@ pub enum Operation {
     Mark,
     /// `ParameterStore::parameter_set`.
     ParameterSet,
+    /// `ParameterStore::sets`.
+    Sets,
     /// `ScopeLocks::try_lock`.
     TryLock,
     /// `ScopeLock::release`.

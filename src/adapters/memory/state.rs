@@ -191,6 +191,13 @@ impl State {
         self.runs.get(&run_id).map(|entry| &entry.set)
     }
 
+    /// Runs of the scope that have parameters, newest first.
+    pub(super) fn sets(&self, scope: &str) -> Vec<RunId> {
+        let of_scope = self.runs.values().rev().filter(|entry| entry.row.request.scope == scope);
+        let kept = of_scope.filter(|entry| !entry.set.parameters.is_empty());
+        kept.map(|entry| entry.row.id).collect()
+    }
+
     pub(super) fn refusals(&self, run_id: RunId) -> &[RefusalRow] {
         self.runs.get(&run_id).map_or(&[], |entry| &entry.refusals)
     }

@@ -124,6 +124,10 @@ impl ParameterStore for MemoryStore {
         let work = || Ok(self.state().set(run_id).cloned());
         self.faults.call(Operation::ParameterSet, work).await
     }
+
+    async fn sets(&self, scope: &str) -> PortResult<Vec<RunId>> {
+        self.faults.call(Operation::Sets, || Ok(self.state().sets(scope))).await
+    }
 }
 
 #[async_trait]
