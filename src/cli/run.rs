@@ -20,7 +20,7 @@ use crate::bootstrap::{
     self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
 };
 use crate::config::{Loaded, Override, SourceKind};
-use crate::domain::{RequestDetail, Trigger};
+use crate::domain::{RequestDetail, Selector, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
@@ -84,9 +84,20 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         ..Ask::new(Trigger::Operator, context.user())
     };
     if let Some(choice) = options.shard {
+        refuse_states(&ask.detail)?;
         return shard::run(&loaded, ask, (choice, options.shard_key), context).await;
     }
     run_and_tell(&loaded, ask, context).await
+}
+
+/// Each shard would ask the ledger at a moment of its own, and might be told otherwise.
+fn refuse_states(asked: &RequestDetail) -> anyhow::Result<()> {
+    let selector = Selector::parse(&asked.select, &asked.exclude).map_err(selection_failure)?;
+    if selector.needs_states() {
+        let what = anyhow!("`state:` cannot be told to several shards alike");
+        return Err(Hinted::new("name the regions", Failure::new(Exit::Usage, what)).into());
+    }
+    Ok(())
 }
 
 /// Runs the job once, tells what came of it, and how the command ends.
