@@ -9,6 +9,7 @@ use clap::Args;
 use super::context::Context;
 use super::error::Hinted;
 use super::exit::Exit;
+use super::jobs::jobs;
 use crate::bootstrap;
 use crate::schedule::{ScheduleStatus, ScopeState};
 
@@ -27,7 +28,7 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let file = match options.file {
         Some(file) => file,
-        None => context.load(Vec::new())?.settings.schedule.health_file,
+        None => file_of_settings(context)?,
     };
     if file.as_os_str().is_empty() {
         let hint = "set `schedule.health_file`, for the schedule too, or give `--file`";
@@ -43,6 +44,12 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         context.print(&format!("{}\n", complaint.unwrap_or_else(|| line(&status))))?;
     }
     Ok(exit)
+}
+
+/// The file that the settings name, of any scope: each tells of the whole schedule.
+fn file_of_settings(context: &Context) -> anyhow::Result<PathBuf> {
+    let files = jobs(context)?.into_iter().map(|job| job.loaded.settings.schedule.health_file);
+    Ok(files.into_iter().find(|file| !file.as_os_str().is_empty()).unwrap_or_default())
 }
 
 /// How well it is, in a line.

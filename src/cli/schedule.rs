@@ -1,6 +1,7 @@
 //! `speedfit schedule`: stays up and runs by the calendar of the settings.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -43,17 +44,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
 async fn stay_up(jobs: Vec<Job>, clock: Arc<dyn Clock>) -> anyhow::Result<Exit> {
     let cancel = stop_token()?;
     let files = health_files(&jobs)?;
-    let mut nights: Vec<Arc<dyn Night>> = Vec::new();
-    for job in jobs {
-        let settings = &job.loaded.settings;
-        for (secret, key) in settings.needed_secrets() {
-            job.loaded.secrets.require(secret, key)?;
-        }
-        let scope = settings.scope.clone();
-        tracing::info!(scope, cron = %settings.schedule.cron, "the schedule starts");
-        nights.push(Arc::new(ScopeNight::new(scope, job.sources, Arc::clone(&clock))));
-    }
-    let schedule = Schedule::new(nights, clock);
+    let schedule = schedule_of(jobs, clock)?;
     let health = bootstrap::keep_health(files, schedule.status());
     // The health ends with the schedule that it tells of.
     let (stopped, ()) = tokio::join!(schedule.run(&cancel), health);
@@ -64,8 +55,23 @@ async fn stay_up(jobs: Vec<Job>, clock: Arc<dyn Clock>) -> anyhow::Result<Exit> 
     Ok(if stopped.n_interrupted > 0 { Exit::Stopped } else { Exit::Done })
 }
 
+/// The schedule of these jobs, none of which lacks a secret.
+pub(super) fn schedule_of(jobs: Vec<Job>, clock: Arc<dyn Clock>) -> anyhow::Result<Schedule> {
+    let mut nights: Vec<Arc<dyn Night>> = Vec::new();
+    for job in jobs {
+        let settings = &job.loaded.settings;
+        for (secret, key) in settings.needed_secrets() {
+            job.loaded.secrets.require(secret, key)?;
+        }
+        let scope = settings.scope.clone();
+        tracing::info!(scope, cron = %settings.schedule.cron, "the schedule starts");
+        nights.push(Arc::new(ScopeNight::new(scope, job.sources, Arc::clone(&clock))));
+    }
+    Ok(Schedule::new(nights, clock))
+}
+
 /// The files that tell the health, each of which can be written.
-fn health_files(jobs: &[Job]) -> anyhow::Result<BTreeSet<std::path::PathBuf>> {
+pub(super) fn health_files(jobs: &[Job]) -> anyhow::Result<BTreeSet<PathBuf>> {
     let files = jobs.iter().map(|job| job.loaded.settings.schedule.health_file.clone());
     let files: BTreeSet<_> = files.filter(|path| !path.as_os_str().is_empty()).collect();
     files.iter().try_for_each(|path| bootstrap::check_output(path))?;

@@ -148,6 +148,7 @@ impl Scope {
                 // At the most: the number is for the log only.
                 let n_missed = rules.calendar.between(last, now, MAX_COUNTED).len();
                 last = due;
+                rules = self.renewed(rules).await;
                 if rules.missed == Missed::Once {
                     info!(n_missed, moment = %due, "nothing ran: one run makes up for it");
                     self.play(due, &rules).await;
@@ -189,7 +190,7 @@ impl Scope {
 /// every process that has the scope.
 fn jitter(scope: &str, moment: Timestamp, limit: Duration) -> Duration {
     let hash = Sha256::digest(format!("{scope}\n{moment}"));
-    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     Duration::from_secs(number % limit.as_secs().saturating_add(1))
 }
 

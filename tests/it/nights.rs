@@ -145,6 +145,33 @@ async fn missed_moments_may_be_passed_over() {
     assert_eq!(slots, ["2026-01-11T01:30:00Z", "2026-01-14T01:30:00Z"]);
 }
 
+#[tokio::test]
+async fn a_night_whose_process_died_is_made_up_for_after_the_next_start() {
+    let store = MemoryStore::default();
+    let clock = Arc::new(ManualClock::new(at("2026-01-11T02:00:00Z")));
+    let asked = RunRequest {
+        scope: "city".to_owned(),
+        trigger: Trigger::Timer,
+        slot: Some("2026-01-11T01:30:00Z".to_owned()),
+        requested_at: at("2026-01-11T01:30:00Z"),
+        ..crate::job::plan().request
+    };
+    let dead = store.request(&asked).await.unwrap();
+    store.start(dead, asked.requested_at).await.unwrap();
+    let stage =
+        Stage::new(&clock).with("city", Arc::new(store.clone()), rules(), |_| Feed::Times(1.0));
+    stage.play_until(at("2026-01-11T12:00:00Z")).await;
+    let runs = ledger(&store).await;
+    let told: Vec<_> = runs.iter().map(|run| (run.request.slot.as_deref(), run.status)).collect();
+    assert_eq!(
+        told,
+        [
+            (Some("2026-01-11T01:30:00Z"), RunStatus::Abandoned),
+            (Some("2026-01-11T01:30:00Z/2"), RunStatus::Done)
+        ]
+    );
+}
+
 /// The ledger of two schedules with the same settings, each with its own handle of the store.
 async fn race(stores: [Arc<dyn Store>; 2]) {
     let clock = Arc::new(ManualClock::new(at("2026-10-20T12:00:00Z")));

@@ -107,7 +107,8 @@ fn a_schedule_that_waits_is_well_and_ends_with_0() {
     trips(&desk);
     let child = started(&desk, &[YEARLY, HEALTH]);
     let health = ["health", "--file", "health.json"];
-    let well = wait_for(|| Some(desk.run(&health)).filter(|ended| ended.code == Some(0))).unwrap();
+    let waits = |ended: &Ended| ended.code == Some(0) && ended.stdout.contains("next run");
+    let well = wait_for(|| Some(desk.run(&health)).filter(waits)).unwrap();
     let next = format!("{}-01-01T00:00:00Z", next_year());
     assert_eq!(well.stdout, format!("well: 1 scope, next run {next}\n"));
     let told = desk.expect(0, &["health", "--file", "health.json", "--json"]).json();
@@ -197,6 +198,35 @@ async fn requests_that_were_left_behind_are_done_with_their_own_settings() {
              ask again"
         ])
     );
+}
+
+/// What was read wrong is told, and read again at the next moment: the process stays up.
+#[test]
+fn settings_that_have_become_wrong_end_a_night_and_not_the_schedule() {
+    let desk = Desk::new();
+    trips(&desk);
+    let settings = |model: &str| desk.write("own.toml", &format!("[fit]\nmodel = \"{model}\"\n"));
+    settings("kwh");
+    let mut args = vec!["schedule", "--config", "own.toml", "--set", "schedule.cron=* * * * * *"];
+    args.extend(SOURCE);
+    args.extend(["--set", HEALTH]);
+    let child = desk.start(&args);
+    let first = wait_for(|| Some(n_done(&desk)).filter(|n_done| *n_done > 0));
+    settings("kwhh");
+    let says_so = || {
+        let told = desk.run(&["health", "--file", "health.json", "--json"]);
+        let told: Value = serde_json::from_str(&told.stdout).ok()?;
+        let problem = told["scopes"][0]["last_error"]["message"].as_str()?.to_owned();
+        problem.starts_with("`fit.model` in `own.toml:2`: `kwhh` is").then_some(n_done(&desk))
+    };
+    let n_before = wait_for(says_so);
+    settings("power");
+    let again = wait_for(|| Some(n_done(&desk)).filter(|n_done| Some(*n_done) > n_before));
+    let ended = stop(child);
+    assert!(matches!(ended.code, Some(0 | 130)), "{}", ended.stderr);
+    assert!(first.is_some() && n_before.is_some() && again.is_some(), "{}", ended.stderr);
+    let models: Vec<_> = ledger(&desk).iter().map(|run| run["model"].clone()).collect();
+    assert_eq!((models.first().unwrap(), models.last().unwrap()), (&"kwh".into(), &"power".into()));
 }
 
 /// A folder with the settings of two cities, each with its own source, store and calendar.
