@@ -312,3 +312,32 @@ async fn every_line_of_a_run_says_which_and_every_group_where() {
         of_run.iter().filter_map(|line| line["region"].as_str()).collect();
     assert_eq!(regions.into_iter().collect::<Vec<_>>(), ["Harbour", "North", "South"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_hangs_does_not_hold_a_stopped_run() {
+    let night = Night::new(&[Answer::Hang, Answer::Hang]).await;
+    let pipe = night.desk.path("pipe.csv");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = format!("file.path={}", pipe.display());
+    let push = format!("metrics.push_url={}", night.receiver.url("/gateway"));
+    let mut command = night.command(&["run", "--set", "source.kind=file", "--set", &path]);
+    command.args(["--set", "metrics.file=speedfit.prom", "--set", &push]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let (held, code, took) = tokio::task::block_in_place(|| {
+        let held = OpenOptions::new().write(true).open(&pipe).unwrap();
+        let asked = std::time::Instant::now();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        (held, child.wait().unwrap().code(), asked.elapsed())
+    });
+    drop(held);
+    assert_eq!(code, Some(130));
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    // Nobody is told of what somebody stopped, but the file says so.
+    assert_eq!(night.told(), Vec::<String>::new());
+    let text = std::fs::read_to_string(night.desk.path("speedfit.prom")).unwrap();
+    let read = Exposition::parse(&text).unwrap();
+    let status =
+        |status| read.value("speedfit_run_last_status", &format!("scope=default,status={status}"));
+    assert_eq!((status("cancelled"), status("failed")), (Some(1.0), Some(0.0)));
+}
