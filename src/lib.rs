@@ -9,7 +9,8 @@
 //! ports      what a run needs of the world
 //! job        one run, and what operators do to runs
 //! adapters   the world: SQLite, files, memory
-//! config     layered settings, secrets     report     HTML, plots
+//! config     layered settings, secrets     report     HTML, plots, predictions
+//! http       the API over HTTP
 //! bootstrap  wires everything              telemetry  logs
 //! cli        commands, exit codes, rendering
 //! ```
@@ -22,6 +23,7 @@ pub mod job;
 
 pub mod adapters;
 pub mod config;
+pub mod http;
 pub mod report;
 
 pub mod bootstrap;

@@ -1,5 +1,6 @@
 //! The one place that names adapters and wires everything: settings in, a plan and a world out.
 
+mod api;
 mod examine;
 mod import;
 mod launch;
@@ -11,6 +12,7 @@ mod world;
 use std::path::PathBuf;
 
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
+pub use api::Desk;
 pub use examine::{can_sample, examine_source, examine_store};
 pub use import::{import_batches, import_file};
 pub use launch::{Launch, LaunchError, Launched};

@@ -86,19 +86,26 @@ impl Context {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut overrides = self.globals.overrides();
-        overrides.extend(flags);
-        let loaded = Settings::load(&Sources {
-            environment: self.environment.clone(),
-            config_dir: None,
-            file: self.globals.config.clone(),
-            overrides,
-        })?;
+        let loaded = Settings::load(&self.sources(flags))?;
         self.start_log(&loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         Ok(loaded)
+    }
+
+    /// What the settings are read from, for whoever reads them again; `flags` as in
+    /// [`load`](Self::load).
+    #[must_use]
+    pub fn sources(&self, flags: Vec<Override>) -> Sources {
+        let mut overrides = self.globals.overrides();
+        overrides.extend(flags);
+        Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides,
+        }
     }
 
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {

@@ -29,6 +29,7 @@ mod predict;
 mod prediction;
 mod run;
 mod runs;
+mod serve;
 mod show;
 mod show_config;
 mod signals;
@@ -72,6 +73,7 @@ commands! {
     Show(show),
     Export(export),
     Predict(predict),
+    Serve(serve),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),

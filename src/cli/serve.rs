@@ -1,0 +1,90 @@
+//! `speedfit serve`: the HTTP API.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+
+use super::context::Context;
+use super::error::{Failure, Hinted};
+use super::exit::Exit;
+use super::run::world_failure;
+use super::signals::stop_token;
+use crate::bootstrap::{self, Desk};
+use crate::config::{Loaded, Override, Secret, Secrets};
+use crate::http::{self, Api, Tokens};
+
+/// Serve published parameters, predictions, fits of files and runs on demand over HTTP.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Address and port to listen on: the setting `http.bind`; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDR")]
+    bind: Option<String>,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let flags: Vec<Override> =
+        options.bind.map(|bind| Override::new("--bind", "http.bind", bind)).into_iter().collect();
+    let loaded = context.load(flags.clone())?;
+    let address = address(&loaded)?;
+    let tokens = tokens(&loaded.secrets)?;
+    refuse_exposure(address, &tokens)?;
+    let api_options = api_options(&loaded, address, tokens);
+    let stop = stop_token()?;
+    let desk = Desk::open(context.sources(flags), loaded, bootstrap::clock()).await;
+    let desk = Arc::new(desk.map_err(world_failure)?);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on `{address}`"))
+        .map_err(|error| Hinted::new("another program may listen there; see `http.bind`", error))?;
+    let bound = listener.local_addr().context("cannot tell where it listens")?;
+    let api = Api::new(desk, api_options, &stop);
+    context.print(&format!("listening on http://{bound}\n"))?;
+    http::serve(listener, api).await;
+    Ok(Exit::Stopped)
+}
+
+fn address(loaded: &Loaded) -> anyhow::Result<SocketAddr> {
+    let bind = &loaded.settings.http.bind;
+    bind.parse().with_context(|| format!("`http.bind`: `{bind}` is no address with a port"))
+}
+
+/// The tokens of the API; none where the secret is not set.
+fn tokens(secrets: &Secrets) -> anyhow::Result<Tokens> {
+    let Some(secret) = secrets.get(Secret::ApiTokens) else { return Ok(Tokens::default()) };
+    Tokens::parse(secret.expose_secret()).map_err(|error| {
+        let variable = Secret::ApiTokens.variable();
+        let hint = format!(
+            "`{variable}` holds `read:TOKEN` and `operate:TOKEN`, one a line or separated by \
+             commas; `openssl rand -hex 32` makes one"
+        );
+        Hinted::new(hint, Failure::new(Exit::Settings, error)).into()
+    })
+}
+
+/// An address that others reach needs tokens.
+fn refuse_exposure(address: SocketAddr, tokens: &Tokens) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || !tokens.is_empty() {
+        return Ok(());
+    }
+    let variable = Secret::ApiTokens.variable();
+    let why = anyhow!("`{address}` can be reached from elsewhere, and there are no tokens");
+    let hint =
+        format!("set `{variable}`, or listen on `127.0.0.1` behind a proxy that asks for them");
+    Err(Hinted::new(hint, Failure::new(Exit::Settings, why)).into())
+}
+
+fn api_options(loaded: &Loaded, address: SocketAddr, tokens: Tokens) -> http::Options {
+    let settings = &loaded.settings.http;
+    http::Options {
+        local_names_only: address.ip().is_loopback() && tokens.is_empty(),
+        tokens,
+        max_body_bytes: u64::from(settings.max_body_mb.get()) << 20,
+        timeout: Duration::from_secs(u64::from(settings.timeout_s.get())),
+        max_fits: usize::try_from(settings.max_fits.get()).unwrap_or(usize::MAX),
+    }
+}
