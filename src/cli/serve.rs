@@ -1,5 +1,6 @@
 //! `speedfit serve`: the HTTP API.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tracing::warn;
 
 use super::context::Context;
 use super::error::{Failure, Hinted};
@@ -44,8 +46,28 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let bound = listener.local_addr().context("cannot tell where it listens")?;
     let api = Api::new(desk, api_options, &stop);
     context.print(&format!("listening on http://{bound}\n"))?;
-    http::serve(listener, api).await;
-    Ok(Exit::Stopped)
+    tokio::select! {
+        () = http::serve(listener, api.clone()) => Ok(Exit::Stopped),
+        never = renew_tokens(&api, context) => match never {},
+    }
+}
+
+/// How often tokens are read again, so that one can be changed without a restart.
+const TOKENS_EVERY: Duration = Duration::from_secs(30);
+
+/// Reads the tokens again and again. A list that cannot be read, or is gone, leaves those before it in
+/// force: to ask for none any more takes a restart.
+async fn renew_tokens(api: &Api, context: &Context) -> Infallible {
+    let clock = bootstrap::clock();
+    loop {
+        clock.sleep(TOKENS_EVERY).await;
+        let read = Secrets::load(context.environment()).map_err(anyhow::Error::from);
+        match read.and_then(|secrets| tokens(&secrets)) {
+            Ok(tokens) if !tokens.is_empty() => api.renew_tokens(tokens),
+            Ok(_) => {}
+            Err(error) => warn!("the API's tokens stay as they were: {error:#}"),
+        }
+    }
 }
 
 fn address(loaded: &Loaded) -> anyhow::Result<SocketAddr> {

@@ -58,8 +58,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
         if is_empty(request.headers()) {
             return Ok(Self(T::default()));
         }
-        let Json(body) = Json::from_request(request, state).await?;
-        Ok(Self(body))
+        // An object first: serde would take the fields in their order from an array, too.
+        let Json(fields) = Json::<serde_json::Map<_, _>>::from_request(request, state).await?;
+        let body = serde_json::from_value(serde_json::Value::Object(fields));
+        body.map(Self).map_err(|error| Problem::unprocessable(format!("the body: {error}")))
     }
 }
 

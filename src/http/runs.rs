@@ -183,7 +183,6 @@ pub(super) async fn start(State(api): State<Api>, request: Request) -> Result<Re
     if is_dry {
         return dry_run(&api, ask, slot).await;
     }
-    refuse_second(&**api.services()).await?;
     let id = begin(&api, ask, slot).await?;
     let location = format!("/api/v1/runs/{id}");
     let header = (header::LOCATION, HeaderValue::from_str(&location).ok());
@@ -252,24 +251,28 @@ async fn refuse_second(services: &dyn Services) -> Result<(), Problem> {
     }
 }
 
-/// Runs in a task of the server's, from its request on, and returns as soon as that is written. The
-/// client may hang up at any moment.
+/// Runs in a task of the server's, and returns as soon as the request is written. The client may hang
+/// up at any moment.
 async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem> {
     let (requested, heard) = Requested::channel();
     let (told, failed) = oneshot::channel();
     let (services, stop) = (Arc::clone(api.services()), api.stop().clone());
     api.tasks().spawn(async move {
-        let outcome = services.run(ask, requested, &stop).await;
+        let outcome = async {
+            refuse_second(&*services).await?;
+            services.run(ask, requested, &stop).await.map_err(Problem::from)
+        };
+        let outcome = outcome.await;
         drop(slot);
-        if let Err(error) = outcome {
+        if let Err(problem) = outcome {
             // Nobody hears it once the request was written: the ledger and the log tell then.
-            _ = told.send(error);
+            _ = told.send(problem);
         }
     });
     match heard.await {
         Ok(id) => Ok(id),
         Err(_) => match failed.await {
-            Ok(error) => Err(error.into()),
+            Ok(problem) => Err(problem),
             Err(_) => Err(Problem::internal("the run broke off before its request was written")),
         },
     }

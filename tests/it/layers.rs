@@ -62,6 +62,9 @@ const ONLY_IN: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["src/adapters/embedded"]),
     (&["tiberius"], &["src/adapters/sqlserver"]),
     (&["anyhow"], &["src/cli", "src/main.rs"]),
+    (&["axum"], &["src/http"]),
+    (&["hyper"], &["src/http"]),
+    (&["utoipa"], &["src/http"]),
     (&["std", "env"], &["src/config", "src/main.rs"]),
 ];
 

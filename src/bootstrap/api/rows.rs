@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_over_the_limit_fails() {
-        let row = RecordRef { region: Some("A"), distance_km: 1.0, ..RecordRef::default() };
+        let row = RecordRef { region: Some("A"), distance_km: Some(1.0), ..RecordRef::default() };
         let source = MemorySource::of_rows(vec![row; 10], 4);
         let read = async |max_records: u64| {
             let limited = Limited::new(source.clone(), max_records);
