@@ -10,7 +10,8 @@
 //! job        one run, and what operators do to runs
 //! schedule   when runs happen
 //! adapters   the world: SQLite, files, memory
-//! config     layered settings, secrets     report     HTML, plots
+//! config     layered settings, secrets     report     HTML, plots, predictions
+//! http       the API over HTTP
 //! bootstrap  wires everything              telemetry  logs
 //! cli        commands, exit codes, rendering
 //! ```
@@ -24,6 +25,7 @@ pub mod schedule;
 
 pub mod adapters;
 pub mod config;
+pub mod http;
 pub mod report;
 
 pub mod bootstrap;

@@ -1,5 +1,6 @@
 //! The one place that names adapters and wires everything: settings in, a plan and a world out.
 
+mod api;
 mod examine;
 mod health;
 mod import;
@@ -16,6 +17,7 @@ mod world;
 use std::path::PathBuf;
 
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
+pub use api::Desk;
 pub use examine::{can_sample, examine_source, examine_store};
 pub use health::{keep_health, read_health};
 pub use import::{import_batches, import_file};

@@ -78,6 +78,14 @@ pub fn export_parameters(path: &Path, set: &ParameterSet) -> PortResult<()> {
     Ok(file::write_parameters(path, set)?)
 }
 
+/// The parameters of a set as CSV, the same bytes as in a file.
+///
+/// # Errors
+/// [`PortError`] where they have no form in CSV.
+pub(super) fn parameters_csv(set: &ParameterSet) -> PortResult<Vec<u8>> {
+    Ok(file::parameters_csv(set)?)
+}
+
 /// The groups of a set, likewise.
 ///
 /// # Errors

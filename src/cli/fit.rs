@@ -1,6 +1,5 @@
 //! `speedfit fit FILE`: a file in, parameters out; no database.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -22,7 +21,7 @@ use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
 use crate::domain::{ParameterSet, Selection, Selector, SelectorError, Trigger};
-use crate::job::outcome::{millis, results};
+use crate::job::outcome::{results, timing};
 use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
 /// Fit every region of a CSV or Parquet file.
@@ -93,12 +92,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     })?;
     let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
 
-    let timing = BTreeMap::from([
-        ("read".to_owned(), millis(fitted.read_time)),
-        ("fit".to_owned(), millis(fitted.fit_time)),
-        ("total".to_owned(), millis(fitted.read_time + fitted.fit_time)),
-    ]);
-    let document = results(loaded.hash.clone(), &fitted, &set, timing);
+    let document = results(loaded.hash.clone(), &fitted, &set, timing(&fitted));
     options.files.write(&set)?;
     if let Some(path) = &options.report {
         let html = bootstrap::fit_report(&document, &fitted.groups, clock.now())?;

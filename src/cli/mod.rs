@@ -44,6 +44,7 @@ mod runs;
 mod schedule;
 mod scopes;
 mod select;
+mod serve;
 mod shard;
 mod show;
 mod show_config;
@@ -97,6 +98,7 @@ commands! {
     Schedule(schedule),
     Scopes(scopes),
     Health(health),
+    Serve(serve),
     Prune(prune),
     Migrate(migrate),
     Doctor(doctor),

@@ -114,6 +114,16 @@ pub fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
     set.groups.iter().map(of).collect()
 }
 
+/// The phases of a fit that nobody judges.
+#[must_use]
+pub fn timing(fitted: &FittedSource) -> BTreeMap<String, f64> {
+    BTreeMap::from([
+        ("read".to_owned(), millis(fitted.read_time)),
+        ("fit".to_owned(), millis(fitted.fit_time)),
+        ("total".to_owned(), millis(fitted.read_time + fitted.fit_time)),
+    ])
+}
+
 /// Milliseconds, to the microsecond.
 #[must_use]
 pub fn millis(duration: Duration) -> f64 {

@@ -1,4 +1,5 @@
-//! The report of a run: one HTML file for an analyst, with nothing to load and nothing to execute.
+//! What is told of published parameters: the report of a run, one HTML file for an analyst with
+//! nothing to load and nothing to execute, and predictions.
 //!
 //! Knows what a run produced, not how, nor where records and parameters are kept. The same input
 //! gives the same bytes.
@@ -11,6 +12,7 @@ mod headline;
 mod markup;
 mod plot;
 mod plots;
+pub mod prediction;
 mod refusals;
 mod words;
 

@@ -64,6 +64,9 @@ const ONLY_IN: &[(&[&str], &[&str])] = &[
     (&["reqwest"], &["src/adapters/web", "src/telemetry/otlp.rs"]),
     (&["object_store"], &["src/adapters/objects"]),
     (&["anyhow"], &["src/cli", "src/main.rs"]),
+    (&["axum"], &["src/http"]),
+    (&["hyper"], &["src/http"]),
+    (&["utoipa"], &["src/http"]),
     (&["std", "env"], &["src/config", "src/main.rs"]),
 ];
 

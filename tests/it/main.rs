@@ -10,6 +10,7 @@ mod embedded;
 mod file_export;
 mod file_source;
 mod fit_reference;
+mod http;
 mod job;
 mod layers;
 mod manual;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::atomic::check_folder;
 use super::error::FileError;
 use super::format::table_format;
-use super::table::{Column, Table, write_tables};
+use super::table::{Column, Table, csv_bytes, write_tables};
 use crate::domain::{GroupKey, GroupRow, ParameterRow, ParameterSet};
 
 /// Tells, before any work is done, what would keep a table from being written there.
@@ -24,6 +24,15 @@ pub fn check_table_path(path: &Path) -> Result<(), FileError> {
 pub fn write_parameters(path: &Path, set: &ParameterSet) -> Result<(), FileError> {
     let format = table_format(path)?;
     write_tables(path, format, std::iter::once(parameter_table(set)))
+}
+
+/// The parameter rows of a set as CSV, as [`write_parameters`] writes them.
+///
+/// # Errors
+/// [`FileError::Write`], which memory does not cause.
+pub fn parameters_csv(set: &ParameterSet) -> Result<Vec<u8>, FileError> {
+    let bytes = csv_bytes(parameter_table(set));
+    bytes.map_err(|source| FileError::Write { path: "parameters.csv".into(), source })
 }
 
 /// Writes the group rows of a set as CSV, JSON or Parquet, as the file's name says. Blocks.

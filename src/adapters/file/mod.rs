@@ -29,7 +29,7 @@ pub use atomic::{check_folder, write_atomically};
 pub use checksum::sha256_of;
 pub(in crate::adapters) use columns::{listed, near_names};
 pub use error::FileError;
-pub use export::{check_table_path, write_groups, write_parameters};
+pub use export::{check_table_path, parameters_csv, write_groups, write_parameters};
 pub use format::Format;
 pub(in crate::adapters) use options::LengthColumn;
 pub use options::{ColumnMap, DistanceUnit, Field, FileOptions, LengthColumns, TimeUnit};

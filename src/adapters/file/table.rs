@@ -59,6 +59,13 @@ pub(super) fn write_tables<'a>(
     })
 }
 
+/// A table as CSV, as a file of it would be.
+pub(super) fn csv_bytes(table: Table<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write_csv(&mut bytes, std::iter::once(table))?;
+    Ok(bytes)
+}
+
 fn write_parts<'a>(
     format: TableFormat,
     out: &mut (dyn Write + Send),

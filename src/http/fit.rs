@@ -1,0 +1,167 @@
+//! File in, parameters out: nothing of it is kept.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::accept;
+use super::bodies::FitResults;
+use super::extract::Params;
+use super::problem::Problem;
+use super::services::{FitAsk, Fitted, Table};
+use super::state::Api;
+use super::upload::{self, Upload};
+
+/// Media type of the answer as a document.
+const JSON: &str = "application/json";
+/// Media type of the answer as rows.
+const CSV: &str = "text/csv";
+
+/// Bytes of the shortest record: a body may hold as many as one of the largest size could, unpacked.
+const MIN_RECORD_BYTES: u64 = 8;
+
+/// Settings that differ from the server's.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// Model to fit: the setting `fit.model`.
+    #[param(example = "kwh")]
+    model: Option<String>,
+    /// What a residual costs: the setting `fit.loss`.
+    #[param(example = "least_squares")]
+    loss: Option<String>,
+    /// Law of the errors: the setting `fit.errors`.
+    #[param(example = "normal")]
+    errors: Option<String>,
+    /// How wide times scatter: the setting `fit.spread`.
+    #[param(example = "constant")]
+    spread: Option<String>,
+}
+
+impl Asked {
+    fn settings(self) -> Vec<(&'static str, String)> {
+        let given = [
+            ("model", self.model),
+            ("loss", self.loss),
+            ("errors", self.errors),
+            ("spread", self.spread),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// Fits every region of a file. As JSON the whole document comes back, as CSV the parameter rows. A
+/// client that hangs up stops the fit.
+#[utoipa::path(
+    post, path = "/api/v1/fit", tag = "fit", operation_id = "fit",
+    params(Asked),
+    request_body(
+        description = "Records, as CSV (gzip allowed) or Parquet.",
+        content(
+            (String = "text/csv",
+                example = "region,distance_km,travel_time_s\nNorth,2.1,240\nNorth,3.4,310\n"),
+            (Vec<u8> = "application/gzip"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+        ),
+    ),
+    responses(
+        (status = 200, description = "The parameters.", content(
+            (FitResults = "application/json"),
+            (String = "text/csv"),
+        )),
+    ),
+)]
+pub(super) async fn fit(
+    State(api): State<Api>,
+    Params(asked): Params<Asked>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let wanted = accept::choose(&parts.headers, &[JSON, CSV]).ok_or_else(not_acceptable)?;
+    let form = upload::form(&parts.headers)?;
+    let permit = Arc::clone(api.fits()).try_acquire_owned().map_err(|_| too_many(&api))?;
+    let max_bytes = api.options().max_body_bytes;
+    let services = api.services();
+    let upload = Upload::receive(&**services, &parts.headers, body, form, max_bytes).await?;
+    let ask = FitAsk {
+        path: upload.path().to_owned(),
+        format: form.format,
+        max_records: max_bytes / MIN_RECORD_BYTES,
+        settings: asked.settings(),
+    };
+    let fitted = fit_until_hang_up(&api, ask, upload, permit).await?;
+    answer(&api, wanted, fitted)
+}
+
+/// Fits in a task of the server's, which is told to stop when nobody waits for it any more; file and
+/// permit stay until it has.
+async fn fit_until_hang_up(
+    api: &Api,
+    ask: FitAsk,
+    upload: Upload,
+    permit: OwnedSemaphorePermit,
+) -> Result<Fitted, Problem> {
+    let cancel = api.stop().child_token();
+    let hang_up = cancel.clone().drop_guard();
+    let (told, answer) = oneshot::channel();
+    let services = Arc::clone(api.services());
+    api.tasks().spawn(async move {
+        let outcome = services.fit(&ask, &cancel).await;
+        drop((upload, permit));
+        // Nobody hears it after a hang-up.
+        _ = told.send(outcome);
+    });
+    let outcome = answer.await;
+    drop(hang_up);
+    let outcome = outcome.map_err(|_| Problem::internal("the fit broke off"))?;
+    Ok(outcome?)
+}
+
+fn answer(api: &Api, wanted: &str, fitted: Fitted) -> Result<Response, Problem> {
+    if fitted.set.parameters.is_empty() {
+        return Err(nothing_fitted(&fitted));
+    }
+    let vary = (header::VARY, HeaderValue::from_static("accept"));
+    if wanted == CSV {
+        let rows = api.services().csv(&fitted.set, Table::Parameters)?;
+        let content_type =
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+        return Ok(([vary, content_type], rows).into_response());
+    }
+    Ok(([vary], Json(FitResults::from(fitted.results))).into_response())
+}
+
+fn nothing_fitted(fitted: &Fitted) -> Problem {
+    let rows = &fitted.results.rows;
+    let why = match (rows.read, rows.used) {
+        (0, _) => "the file holds no record".to_owned(),
+        (n, 0) => {
+            let reasons = rows.refused.iter().map(|(reason, n)| format!("{n} {reason}"));
+            format!("all {n} rows were refused: {}", reasons.collect::<Vec<_>>().join(", "))
+        }
+        _ => "no group has enough records".to_owned(),
+    };
+    Problem::unprocessable(format!("nothing fitted: {why}"))
+        .with_hint("names and units of columns are settings of the server: `columns`, `accept`")
+}
+
+fn not_acceptable() -> Problem {
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not-acceptable",
+        "No form of the answer is accepted",
+        format!("the answer comes as `{JSON}` or `{CSV}`"),
+    )
+}
+
+fn too_many(api: &Api) -> Problem {
+    let max_fits = api.options().max_fits;
+    let why = format!("{max_fits} fits are under way, and no more are taken at once");
+    Problem::unavailable(why).with_hint("come back in a moment; the limit is `http.max_fits`")
+}
