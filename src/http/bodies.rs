@@ -21,7 +21,6 @@ pub(super) struct Run {
     /// Name of the job.
     scope: String,
     /// What made it start.
-    #[schema(inline)]
     trigger: Trigger,
     /// Who asked.
     requested_by: String,
@@ -44,7 +43,6 @@ pub(super) struct Run {
     #[schema(value_type = Object)]
     detail: RequestDetail,
     /// Where it stands.
-    #[schema(inline)]
     status: RunStatus,
     /// When it took the lock.
     #[schema(schema_with = optional_moment)]
@@ -122,10 +120,8 @@ pub(super) struct Group {
     /// What a residual costs.
     loss: String,
     /// How it ended.
-    #[schema(inline)]
     outcome: GroupOutcome,
     /// Which records its parameters stand on.
-    #[schema(inline)]
     source_level: SourceLevel,
     /// Rows that were read.
     n_read: u64,
@@ -150,7 +146,6 @@ pub(super) struct Group {
     /// Condition number.
     condition: Option<f64>,
     /// What the judge said.
-    #[schema(inline)]
     verdict: Verdict,
     /// Why, in words.
     message: String,
@@ -215,7 +210,6 @@ pub(super) struct Parameter {
     /// Weight of the pool in the estimate, 0 to 1.
     pool_weight: Option<f64>,
     /// What is known of it.
-    #[schema(inline)]
     status: ParameterStatus,
 }
 
@@ -244,7 +238,6 @@ pub(super) struct Refusal {
     /// Region as it stands in the records; may be empty.
     region: String,
     /// The first check that the rows failed.
-    #[schema(inline)]
     reason: RefusalReason,
     /// Rows.
     count: u64,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::{PROBLEM_JSON, Problem};
@@ -151,6 +151,10 @@ fn add_errors(operation: &mut Operation) {
         add("401", "There is no token, or it is not known.");
     }
     let needs_operate = OPERATE.contains(&id.as_str());
+    if let (true, Some(RefOr::T(body))) = (needs_operate, &mut operation.request_body) {
+        // Every part of it may be left out, and so may all of it.
+        body.required = Some(Required::False);
+    }
     let forbidden = if needs_operate {
         "The token may only read, or another web site asks."
     } else {

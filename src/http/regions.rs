@@ -46,7 +46,6 @@ struct RegionGroup {
     /// Records behind its parameters.
     n: u64,
     /// How it ended in that run.
-    #[schema(inline)]
     outcome: GroupOutcome,
 }
 
