@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -26,6 +27,7 @@ use crate::http::{
 };
 use crate::job::{self, JobError, Silent, assemble, fit_source};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, Store};
+use crate::schedule::ScheduleStatus;
 use crate::telemetry;
 
 /// The services of one scope.
@@ -35,6 +37,7 @@ pub struct Desk {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     n_uploads: AtomicU64,
+    schedule: Option<watch::Receiver<ScheduleStatus>>,
 }
 
 impl Desk {
@@ -48,7 +51,13 @@ impl Desk {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WorldError> {
         let store = store(&loaded, true).await?;
-        Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0) })
+        Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0), schedule: None })
+    }
+
+    /// The same, that tells what this schedule does.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Option<watch::Receiver<ScheduleStatus>>) -> Self {
+        Self { schedule, ..self }
     }
 
     /// The settings as they are now, with those that a client asks for on top.
@@ -203,6 +212,10 @@ impl Services for Desk {
         cancel: &CancellationToken,
     ) -> Result<Publication, ServiceError> {
         mark::move_mark(&*self.store, &*self.clock, self.scope(), ask, cancel).await
+    }
+
+    fn schedule(&self) -> Option<ScheduleStatus> {
+        self.schedule.as_ref().map(|status| status.borrow().clone())
     }
 
     async fn metrics(&self) -> Result<String, ServiceError> {

@@ -1,7 +1,9 @@
 //! `speedfit serve`: the HTTP API.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +11,20 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::context::Context;
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
+use super::jobs::jobs;
 use super::run::world_failure;
+use super::schedule::{health_files, schedule_of};
 use super::signals::stop_token;
 use crate::bootstrap::{self, Desk};
 use crate::config::{Loaded, Override, Secret, Secrets};
 use crate::http::{self, Api, Tokens};
+use crate::schedule::Schedule;
 
 /// Serve published parameters, predictions, fits of files and runs on demand over HTTP.
 #[derive(Debug, Args)]
@@ -26,6 +32,10 @@ pub(super) struct Options {
     /// Address and port to listen on: the setting `http.bind`; port 0 takes any that is free.
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
+
+    /// Run by the calendar of the settings too, like `speedfit schedule`.
+    #[arg(long)]
+    schedule: bool,
 }
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
@@ -39,7 +49,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let scope = loaded.settings.scope.clone();
     let stop = stop_token()?;
     let desk = Desk::open(context.sources(flags), loaded, bootstrap::clock()).await;
-    let desk = Arc::new(desk.map_err(world_failure)?);
+    let scheduled = options.schedule.then(|| Scheduled::new(context)).transpose()?;
+    let status = scheduled.as_ref().map(|scheduled| scheduled.schedule.status());
+    let desk = Arc::new(desk.map_err(world_failure)?.with_schedule(status));
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on `{address}`"))
@@ -47,9 +59,40 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let bound = listener.local_addr().context("cannot tell where it listens")?;
     let api = Api::new(desk, api_options, &stop);
     context.print(&format!("listening on http://{bound}\n"))?;
-    tokio::select! {
-        () = http::serve(listener, api.clone()) => Ok(Exit::Stopped),
-        never = renew_tokens(&api, &scope, context) => match never {},
+    let serving = async {
+        tokio::select! {
+            () = http::serve(listener, api.clone()) => {}
+            never = renew_tokens(&api, &scope, context) => match never {},
+        }
+        // A server that ends by a mistake takes its schedule with it, so that both are started again.
+        stop.cancel();
+    };
+    match scheduled {
+        Some(scheduled) => _ = tokio::join!(serving, scheduled.run(&stop)),
+        None => serving.await,
+    }
+    Ok(Exit::Stopped)
+}
+
+/// The schedule beside the API, and the files that tell its health.
+struct Scheduled {
+    schedule: Schedule,
+    health_files: BTreeSet<PathBuf>,
+}
+
+impl Scheduled {
+    fn new(context: &Context) -> anyhow::Result<Self> {
+        let jobs = jobs(context)?;
+        let health_files = health_files(&jobs)?;
+        Ok(Self { schedule: schedule_of(jobs, bootstrap::clock())?, health_files })
+    }
+
+    async fn run(self, stop: &CancellationToken) {
+        let health = bootstrap::keep_health(self.health_files, self.schedule.status());
+        let (stopped, ()) = tokio::join!(self.schedule.run(stop), health);
+        if stopped.n_broken > 0 {
+            warn!("the schedules of {} scopes broke off", stopped.n_broken);
+        }
     }
 }
 

@@ -22,7 +22,8 @@ use super::{bodies, fit, mark, predict, probes, regions, router, runs};
     paths(
         regions::list, regions::parameters, predict::predict, fit::fit,
         runs::list, runs::start, runs::show, mark::publish, mark::roll_back,
-        router::openapi, probes::live, probes::ready, probes::metrics,
+        router::openapi, probes::live, probes::ready, probes::schedule,
+        probes::metrics,
     ),
     components(schemas(Problem, bodies::Run, bodies::Group, bodies::Parameter, bodies::Refusal)),
     tags(
