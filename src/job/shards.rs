@@ -1,9 +1,9 @@
 //! A run whose records several processes read: each stages its part under one run, and the one that
 //! finds all parts there makes the run of them.
 //!
-//! Reading is what takes time; a fit takes a tenth of it. The run itself is therefore an ordinary one
-//! whose source is what was staged: whatever a single process would publish, this one publishes, bit
-//! by bit. A shard that dies is started again, one that is started twice changes nothing, and a run
+//! Reading is shared and nothing else: by least squares a group is fitted in a tenth of the time that it
+//! takes to read. The run itself is therefore an ordinary one whose source is what was staged: whatever
+//! a single process would publish, this one publishes, bit by bit. A shard that dies is started again, one that is started twice changes nothing, and a run
 //! whose shards never complete expires.
 
 use std::collections::hash_map::RandomState;
