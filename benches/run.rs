@@ -67,6 +67,7 @@ fn plan(workers: usize) -> RunPlan {
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
+        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),
@@ -79,14 +80,7 @@ fn plan(workers: usize) -> RunPlan {
         auto: None,
         fit_options: FitOptions::default(),
         workers: NonZeroUsize::new(workers).unwrap(),
-        judge: JudgeRules {
-            min_records: 40,
-            min_cruise_speed_kmh: 5.0,
-            max_cruise_speed_kmh: 200.0,
-            max_time_change: 0.5,
-            reference_distances_km: vec![2.0, 5.0],
-            min_share_published: 0.5,
-        },
+        judge: JudgeRules::default(),
         dry_run: false,
     }
 }

@@ -37,13 +37,21 @@ IF USER_ID(N'speedfit_writer') IS NULL
 GO
 GRANT SELECT, INSERT, UPDATE ON SCHEMA::speedfit TO speedfit_writer;
 GO
--- Rows are deleted in staging only; nothing that was published ever is. Earlier versions of this file
--- allowed it in the whole schema.
+-- Rows are deleted in staging only. Earlier versions of this file allowed it in the whole schema.
 REVOKE DELETE ON SCHEMA::speedfit FROM speedfit_writer;
 GO
 IF OBJECT_ID(N'speedfit.staged_row') IS NOT NULL
     GRANT DELETE ON OBJECT::speedfit.staged_row TO speedfit_writer;
 GO
+-- Your choice: whether speedfit may delete old parameter sets and old runs, as its settings under
+-- `retention` say. Without these grants it keeps everything, and says so in its log after each run;
+-- `retention.sets = 0` and `retention.runs = 0` silence that. It never deletes the current set. With
+-- them:
+--   GRANT DELETE ON OBJECT::speedfit.parameter TO speedfit_writer;
+--   GRANT DELETE ON OBJECT::speedfit.group_fit TO speedfit_writer;
+--   GRANT DELETE ON OBJECT::speedfit.refusal TO speedfit_writer;
+--   GRANT DELETE ON OBJECT::speedfit.publication TO speedfit_writer;
+--   GRANT DELETE ON OBJECT::speedfit.run TO speedfit_writer;
 
 IF USER_ID(N'speedfit_migrator') IS NULL
     CREATE USER speedfit_migrator FOR LOGIN speedfit_migrator;

@@ -5,7 +5,9 @@
 #   scripts/sqlserver-dev.sh env     print the variables with its passwords, to be sourced
 #   scripts/sqlserver-dev.sh grants  run scripts/grants.sql again, after the first `speedfit migrate`
 #   scripts/sqlserver-dev.sh test    run the tests with it; more arguments go to `cargo test`
-#   scripts/sqlserver-dev.sh down    stop it and throw its data away
+#   scripts/sqlserver-dev.sh stack   the same, and beside it the image as in production: `migrate` once,
+#                                    the nightly `schedule`, `serve` on port 8765 (SPEEDFIT_PORT)
+#   scripts/sqlserver-dev.sh down    stop all of it and throw the data away
 #
 # Needs docker with compose, on x86-64 or with its emulation. Without docker the tests that need a real
 # server say so and are skipped; those against the tests' own TDS server run all the same.
@@ -17,8 +19,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 KEPT=.sqlserver-dev.env
 PASSWORDS=(
   MSSQL_SA_PASSWORD SPEEDFIT_SOURCE_PASSWORD SPEEDFIT_STORE_PASSWORD SPEEDFIT_MIGRATOR_PASSWORD
-  PLANNING_APP_PASSWORD
+  PLANNING_APP_PASSWORD SPEEDFIT_API_TOKENS
 )
+SECRETS=.sqlserver-dev.secrets
 
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
@@ -44,6 +47,18 @@ load_passwords() {
     fi
     export "${name?}"
   done
+}
+
+# Files for the containers of speedfit. Nobody else on this machine may enter their folder; in it
+# anybody may read, since the container's user is not the one who makes them.
+write_secrets() {
+  mkdir -p "$SECRETS"
+  chmod 700 "$SECRETS"
+  printf '%s' "$SPEEDFIT_SOURCE_PASSWORD" >"$SECRETS/source_password"
+  printf '%s' "$SPEEDFIT_STORE_PASSWORD" >"$SECRETS/store_password"
+  printf '%s' "$SPEEDFIT_MIGRATOR_PASSWORD" >"$SECRETS/migrator_password"
+  printf '%s' "$SPEEDFIT_API_TOKENS" >"$SECRETS/api_tokens"
+  chmod 444 "$SECRETS"/*
 }
 
 compose() {
@@ -72,10 +87,17 @@ case "${1:-}" in
     export SPEEDFIT_TEST_SQLSERVER="Server=tcp:localhost,${SQLSERVER_PORT:-1433};Database=master;User Id=sa;Password=$MSSQL_SA_PASSWORD;Encrypt=true;TrustServerCertificate=true"
     cargo test --locked "$@"
     ;;
+  stack)
+    load_passwords
+    write_secrets
+    if [ -z "${SPEEDFIT_IMAGE:-}" ]; then scripts/build-image.sh speedfit:local; fi
+    compose --profile stack up --detach schedule serve
+    printf 'the API is on 127.0.0.1:%s; its token: scripts/sqlserver-dev.sh env\n' "${SPEEDFIT_PORT:-8765}"
+    ;;
   down)
     load_passwords
-    compose --profile init down --volumes
-    rm -f "$KEPT"
+    compose --profile init --profile stack down --volumes
+    rm -rf "$KEPT" "$SECRETS"
     ;;
   *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2

@@ -3,6 +3,9 @@
 //! Adapters implement these traits; the job sees nothing else of the world. The contract suite in
 //! `tests/it/store_contract.rs` runs against every store.
 
+mod examine;
+mod shards;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -13,9 +16,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
-    RunStatus, Selection, Trigger, Window,
+    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunNotice, RunRequest,
+    RunRow, RunStatus, Selection, Shard, Trigger, Window,
 };
+
+pub use examine::{Examine, Finding, Grade};
+pub use shards::{ShardStage, StagedShard};
 
 /// What kind of failure an adapter met: what decides on retry, exit code and the operator's remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,6 +161,9 @@ pub struct ReadQuery {
     pub selection: Selection,
     /// Whether lengths by class of road are to be read.
     pub lengths: Lengths,
+    /// This part of the records only. Over all parts every record is delivered once; which part it
+    /// is in, the source decides by its region: by [`Shard::holds`], or as the server can.
+    pub shard: Option<Shard>,
 }
 
 /// Whether lengths by class of road are wanted, which most models do not read.
@@ -314,6 +323,9 @@ pub trait ParameterStore: Send + Sync {
     /// in which they were written. `None` where there is no such run.
     async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>>;
 
+    /// The runs of the scope whose parameters are there, newest first.
+    async fn sets(&self, scope: &str) -> PortResult<Vec<RunId>>;
+
     /// The scope's current set, as the application reads it.
     async fn current(&self, scope: &str) -> PortResult<Option<ParameterSet>> {
         match self.mark(scope).await? {
@@ -368,68 +380,22 @@ pub trait SchemaAdmin: Send + Sync {
 }
 
 /// A whole store: what `bootstrap` hands to the job.
-pub trait Store: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin {}
+pub trait Store: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin {}
 
-impl<T: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin> Store for T {}
+impl<T: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin> Store for T {}
 
-/// How good or bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Grade {
-    /// As it should be.
-    Good,
-    /// Worth knowing; nothing needs to be done.
-    Note,
-    /// Runs work, but something should be changed.
-    Warning,
-    /// Runs fail until something is changed.
-    Failure,
-}
-
-/// What an examination found of one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at, in a word or two: `login`, `schema version`.
-    pub check: String,
-    /// How good it is.
-    pub grade: Grade,
-    /// What was found; never a credential.
-    pub text: String,
-    /// What to do about it; there for warnings and failures.
-    pub remedy: Option<String>,
-}
-
-impl Finding {
-    /// A finding that needs no remedy.
-    pub fn new(check: &str, grade: Grade, text: impl Into<String>) -> Self {
-        Self { check: check.to_owned(), grade, text: text.into(), remedy: None }
-    }
-
-    /// Adds a remedy.
-    #[must_use]
-    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-
-    /// A call through a port that failed.
-    #[must_use]
-    pub fn failed(check: &str, error: &PortError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        Self::new(check, Grade::Failure, text).with_remedy(error.remedy())
-    }
-}
-
-/// Looks at one half of the world and says what is wrong with it; `speedfit doctor` shows it.
+/// Tells people, or their programs, of runs.
 #[async_trait]
-pub trait Examine: Send + Sync {
-    /// Every finding, in the order in which they were made. What cannot be looked at since
-    /// something before it failed is left out. Changes nothing.
-    async fn examine(&self) -> Vec<Finding>;
+pub trait Herald: Send + Sync {
+    /// Who is told, for logs and messages; never a credential.
+    fn describe(&self) -> String;
+
+    /// Tells one notice, again where it did not arrive and may later; the same notice bears the same
+    /// number each time. Ends soon after `cancel` fires.
+    ///
+    /// # Errors
+    /// What kept it from arriving. The run that it tells of is over, and stays as it is.
+    async fn tell(&self, notice: &RunNotice, cancel: &CancellationToken) -> PortResult<()>;
 }
 
 /// Time, so that tests own it.

@@ -32,6 +32,7 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
+        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),
@@ -44,14 +45,7 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
         pool: PoolPlan { mode: pool, min_records: 40, open_too: false },
         fit_options: options,
         workers: NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN),
-        judge: JudgeRules {
-            min_records: 40,
-            min_cruise_speed_kmh: 5.0,
-            max_cruise_speed_kmh: 200.0,
-            max_time_change: 0.5,
-            reference_distances_km: vec![2.0, 5.0],
-            min_share_published: 0.5,
-        },
+        judge: JudgeRules::default(),
         dry_run: true,
     })
 }

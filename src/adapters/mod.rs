@@ -1,4 +1,4 @@
-//! The world behind the ports: SQLite, files, memory.
+//! The world behind the ports: SQLite, files, memory, object storage, whoever listens on the web.
 
 mod detail_text;
 pub mod embedded;
@@ -6,6 +6,10 @@ pub mod file;
 mod ledger_rules;
 pub mod memory;
 pub mod migrate;
+pub mod objects;
 pub mod sqlserver;
+mod staged_records;
+pub mod web;
 
 pub use ledger_rules::LedgerError;
+pub use staged_records::StagedError;

@@ -3,7 +3,6 @@
 //! Settings and secrets are read anew wherever a fit or a run starts, so that a change of either needs
 //! no restart.
 
-mod mark;
 mod rows;
 
 use std::path::PathBuf;
@@ -20,12 +19,15 @@ use super::world::{WorldError, file_options, store};
 use super::{BootstrapError, outputs};
 use crate::adapters::file::{FileSource, Format};
 use crate::config::{ConfigError, Loaded, Override, Settings, Sources};
-use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Selection, Trigger};
+use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Trigger, Window};
 use crate::http::{
-    FitAsk, Fitted, MarkAsk, Requested, RunAsk, ServiceError, Services, Table, UploadFormat,
+    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, ServiceError, Services, Table,
+    UploadFormat,
 };
+use crate::job::publish::{Move, MoveError, MoveRequest, move_mark};
 use crate::job::{self, JobError, Silent, assemble, fit_source};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, Store};
+use crate::telemetry::metrics;
 
 /// The services of one scope.
 pub struct Desk {
@@ -69,7 +71,7 @@ impl Desk {
     }
 
     async fn prepare(&self, ask: RunAsk, is_dry: bool) -> Result<Launch, ServiceError> {
-        let (ask, overrides) = asked(ask, is_dry)?;
+        let (ask, overrides) = asked(ask, is_dry);
         let loaded = self.load(overrides)?;
         Ok(Launch::prepare(&loaded, ask, Arc::clone(&self.clock)).await?)
     }
@@ -80,29 +82,21 @@ fn asked_wrongly(error: ConfigError) -> ServiceError {
 }
 
 /// What a client asks for, as a run's request and as settings that differ.
-fn asked(ask: RunAsk, is_dry: bool) -> Result<(Ask, Vec<Override>), ServiceError> {
-    if !ask.exclude.is_empty() {
-        let message = "regions cannot be left out: `exclude` must be empty".to_owned();
-        let hint = Some("name those to run in `select`".to_owned());
-        return Err(ServiceError::Asked { message, hint });
-    }
-    let mut overrides = Vec::new();
-    if ask.from.is_some() || ask.to.is_some() {
-        let text =
-            |end: Option<jiff::Timestamp>| end.map(|end| end.to_string()).unwrap_or_default();
-        overrides.push(Override::new("from", "window.from", text(ask.from)));
-        overrides.push(Override::new("to", "window.to", text(ask.to)));
-        overrides.push(Override::new("from", "window.days", "0"));
-    }
-    overrides.extend(ask.model.map(|model| Override::new("model", "fit.model", model)));
+fn asked(ask: RunAsk, is_dry: bool) -> (Ask, Vec<Override>) {
+    let has_window = ask.from.is_some() || ask.to.is_some();
+    let model = ask.model.map(|model| Override::new("model", "fit.model", model));
     let ask = Ask {
         reason: ask.reason,
-        detail: RequestDetail { select: ask.select.clone(), ..RequestDetail::default() },
-        selection: Selection::new(ask.select),
+        detail: RequestDetail {
+            select: ask.select,
+            exclude: ask.exclude,
+            ..RequestDetail::default()
+        },
+        window: has_window.then_some(Window { from: ask.from, to: ask.to }),
         dry_run: is_dry,
         ..Ask::new(Trigger::Api, ask.requested_by)
     };
-    Ok((ask, overrides))
+    (ask, model.into_iter().collect())
 }
 
 #[async_trait]
@@ -203,26 +197,35 @@ impl Services for Desk {
         ask: MarkAsk,
         cancel: &CancellationToken,
     ) -> Result<Publication, ServiceError> {
-        let moved = mark::move_mark(&*self.store, &*self.clock, self.scope(), ask);
-        cancel.run_until_cancelled(moved).await.ok_or(ServiceError::Cancelled)?
+        let request = MoveRequest {
+            scope: self.scope().to_owned(),
+            to: match ask.target {
+                MarkTarget::Run(run_id) => Move::Publish(run_id),
+                MarkTarget::Before(run_id) => Move::Rollback(run_id),
+            },
+            requested_by: ask.requested_by,
+            comment: ask.reason,
+            force: ask.force,
+        };
+        let moved = move_mark(&*self.store, &*self.clock, &request, cancel).await?;
+        Ok(moved.publication)
     }
 
     async fn metrics(&self) -> Result<String, ServiceError> {
-        let version = env!("CARGO_PKG_VERSION");
-        Ok(format!(
-            "# HELP speedfit_build_info Version of the program that serves.\n\
-             # TYPE speedfit_build_info gauge\n\
-             speedfit_build_info{{version=\"{version}\"}} 1\n"
-        ))
+        let told = job::scope_metrics(&*self.store, self.scope()).await;
+        Ok(metrics::render(&[told.map_err(ServiceError::Store)?]))
     }
 }
 
 impl From<LaunchError> for ServiceError {
     fn from(error: LaunchError) -> Self {
         match error {
-            LaunchError::Plan(error @ BootstrapError::Options(_)) => {
-                Self::Asked { message: error.to_string(), hint: None }
-            }
+            LaunchError::Plan(
+                error @ (BootstrapError::Options(_)
+                | BootstrapError::Selection(_)
+                | BootstrapError::NothingSelected
+                | BootstrapError::ForceWithoutReason),
+            ) => Self::Asked { message: error.to_string(), hint: None },
             LaunchError::Plan(error) => Self::internal("the run cannot be planned", error),
             LaunchError::World(WorldError::Source(cause)) => Self::Source(cause),
             LaunchError::World(WorldError::Store(cause)) => Self::Store(cause),
@@ -235,6 +238,27 @@ impl From<LaunchError> for ServiceError {
             }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
             LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
+            LaunchError::Job(
+                error @ (JobError::ShardMisfit { .. } | JobError::GroupFailed { .. }),
+            ) => Self::Refused { message: error.to_string(), hint: None },
+        }
+    }
+}
+
+impl From<MoveError> for ServiceError {
+    fn from(error: MoveError) -> Self {
+        let (message, hint) = (error.to_string(), error.hint());
+        match error {
+            MoveError::NoRun(_) | MoveError::OtherScope { .. } => Self::NotThere { message, hint },
+            MoveError::Busy(scope) => Self::Busy(scope),
+            MoveError::NoPrevious
+            | MoveError::NotOver { .. }
+            | MoveError::NoParameters(_)
+            | MoveError::IsCurrent(_)
+            | MoveError::Unfit { .. }
+            | MoveError::LeavesWithout { .. } => Self::Refused { message, hint },
+            MoveError::Store { cause, .. } => Self::Store(cause),
+            MoveError::Cancelled => Self::Cancelled,
         }
     }
 }

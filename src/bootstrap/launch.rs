@@ -1,4 +1,4 @@
-//! One run from settings to files: plan, world, job, outputs. Every way to start a run comes through
+//! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start a run comes through
 //! here, so that all of them leave the same behind.
 
 use std::sync::Arc;
@@ -7,11 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::BootstrapError;
 use super::outputs::{Outputs, write_outputs};
-use super::plan::{Ask, plan};
+use super::plan::{Ask, plan, retention_rules};
+use super::select;
+use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::RunId;
-use crate::job::{self, JobError, Observer, RunPlan, RunReport, World};
+use crate::domain::{RunId, RunRow, RunStatus, Shard, Trigger};
+use crate::job::retention::keep_house;
+use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOutcome, World};
 use crate::ports::Clock;
 
 /// A run that came to its end.
@@ -23,6 +26,23 @@ pub struct Launched {
     pub report: RunReport,
     /// Where its files are, or why there are none, which does not undo the run.
     pub outputs: Result<Outputs, BootstrapError>,
+}
+
+/// What became of a shard.
+pub enum ShardLaunched {
+    /// Its part is staged; others are still to come.
+    Staged {
+        /// The run that it belongs to.
+        run_id: RunId,
+        /// Its rows.
+        n_rows: u64,
+        /// Shards staged so far.
+        n_staged: u32,
+    },
+    /// It was the last, and made the run.
+    Made(Box<Launched>),
+    /// Another process has made the run.
+    Over(Box<RunRow>),
 }
 
 /// Why a run did not come to its end.
@@ -42,6 +62,7 @@ pub enum LaunchError {
 /// A run that is planned, in an open world, and not started.
 pub struct Launch {
     settings: crate::config::Settings,
+    telling: Telling,
     /// What it is to do.
     pub plan: RunPlan,
     /// Where.
@@ -49,18 +70,45 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Plans the run that is asked for and opens its world.
+    /// Plans the run that is asked for and opens its world; nobody is told where that fails. See
+    /// [`open`](Self::open). Which groups are meant, the ledger tells where the request says so.
     ///
     /// # Errors
-    /// [`LaunchError::Plan`] and [`LaunchError::World`].
+    /// [`LaunchError::Plan`], with [`BootstrapError::NothingSelected`] where there is nothing to do;
+    /// [`LaunchError::World`].
     pub async fn prepare(
         loaded: &Loaded,
         ask: Ask,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LaunchError> {
-        let plan = plan(loaded, ask, clock.now())?;
-        let world = world(loaded, plan.dry_run, clock).await?;
-        Ok(Self { settings: loaded.settings.clone(), plan, world })
+        let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
+        let (plan, world) = planned(loaded, ask, clock).await?;
+        Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
+    }
+
+    /// Like [`prepare`](Self::prepare); where that fails, whoever is told of failed runs is told of it,
+    /// which may take minutes where they do not answer.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub async fn open(
+        loaded: &Loaded,
+        ask: Ask,
+        clock: Arc<dyn Clock>,
+        cancel: &CancellationToken,
+    ) -> Result<Self, LaunchError> {
+        let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
+        match planned(loaded, ask.clone(), Arc::clone(&clock)).await {
+            Ok((plan, world)) => {
+                Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
+            }
+            Err(failure) => {
+                if leaves_trace(ask.dry_run, ask.trigger) && !is_askers_own(&failure) {
+                    telling.of_unopened(&ask, &failure, &clock, cancel).await;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Writes the request row, for a run that starts later.
@@ -71,7 +119,7 @@ impl Launch {
         Ok(job::request(&self.plan, &self.world, cancel).await?)
     }
 
-    /// Runs it, from its request on, and writes its files.
+    /// Runs it, from its request on, writes its files, and tells of it.
     ///
     /// # Errors
     /// [`LaunchError::Job`].
@@ -80,11 +128,17 @@ impl Launch {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
-        let outcome = job::execute(&self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        if self.plan.dry_run {
+            let outcome = job::execute(&self.plan, &self.world, observer, cancel).await;
+            return self.finish(None, outcome, cancel).await;
+        }
+        match job::request(&self.plan, &self.world, cancel).await {
+            Ok(run_id) => self.run_requested(run_id, observer, cancel).await,
+            Err(error) => self.finish(None, Err(error), cancel).await,
+        }
     }
 
-    /// Runs what was requested before, and writes its files.
+    /// Runs what was requested before, writes its files, and tells of it.
     ///
     /// # Errors
     /// [`LaunchError::Job`].
@@ -96,12 +150,110 @@ impl Launch {
     ) -> Result<Launched, LaunchError> {
         let outcome =
             job::execute_requested(run_id, &self.plan, &self.world, observer, cancel).await;
-        self.finish(outcome)
+        self.finish(Some(run_id), outcome, cancel).await
     }
 
-    fn finish(self, outcome: Result<RunReport, JobError>) -> Result<Launched, LaunchError> {
+    /// Reads one part of the records and stages it; makes the run where it was the last part, and
+    /// writes its files.
+    ///
+    /// # Errors
+    /// [`LaunchError::Job`].
+    pub async fn run_shard(
+        self,
+        shard: Shard,
+        key: Option<String>,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<ShardLaunched, LaunchError> {
+        let expire_after = self.settings.shards.expire_s.seconds();
+        let ask = ShardAsk { shard, key, expire_after };
+        let outcome = job::run_shard(&self.plan, &self.world, &ask, observer, cancel).await?;
+        Ok(match outcome {
+            ShardOutcome::Staged { run_id, n_rows, n_staged } => {
+                ShardLaunched::Staged { run_id, n_rows, n_staged }
+            }
+            ShardOutcome::Over(row) => ShardLaunched::Over(row),
+            ShardOutcome::Made(report) => {
+                let run_id = report.set.run_id;
+                ShardLaunched::Made(Box::new(self.finish(run_id, Ok(*report), cancel).await?))
+            }
+        })
+    }
+
+    /// Runs what was requested and left behind, and writes its files; `None` where another does.
+    ///
+    /// # Errors
+    /// [`LaunchError::Job`].
+    pub async fn pick_up(
+        self,
+        run_id: RunId,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Launched>, LaunchError> {
+        match job::pick_up(run_id, &self.plan, &self.world, observer, cancel).await {
+            Ok(None) => Ok(None),
+            Ok(Some(report)) => self.finish(Some(run_id), Ok(report), cancel).await.map(Some),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn finish(
+        self,
+        run_id: Option<RunId>,
+        outcome: Result<RunReport, JobError>,
+        cancel: &CancellationToken,
+    ) -> Result<Launched, LaunchError> {
+        let written = outcome
+            .as_ref()
+            .ok()
+            .map(|report| write_outputs(&self.settings, report, self.world.clock.now()));
+        let ended = Ended {
+            plan: &self.plan,
+            run_id,
+            outcome: outcome.as_ref(),
+            outputs: written.as_ref().and_then(|written| written.as_ref().ok()),
+        };
+        let upload = if leaves_trace(self.plan.dry_run, self.plan.request.trigger) {
+            self.telling.of_run(&self.world, &ended, cancel).await
+        } else {
+            Upload::None
+        };
         let report = outcome?;
-        let outputs = write_outputs(&self.settings, &report, self.world.clock.now());
+        let published = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        if published && !self.plan.dry_run {
+            let World { store, clock, .. } = &self.world;
+            let (scope, rules) = (&self.plan.request.scope, retention_rules(&self.settings));
+            keep_house(&**store, scope, &rules, &**clock, cancel).await;
+        }
+        let outputs = written.unwrap_or_else(|| Ok(Outputs::default()));
+        let outputs = outputs.map(|outputs| Outputs { upload, ..outputs });
         Ok(Launched { plan: self.plan, report, outputs })
     }
+}
+
+async fn planned(
+    loaded: &Loaded,
+    ask: Ask,
+    clock: Arc<dyn Clock>,
+) -> Result<(RunPlan, World), LaunchError> {
+    let mut plan = plan(loaded, ask, clock.now())?;
+    let selector = select::read(&plan.request.detail, &plan.splits)?;
+    let world = world(loaded, plan.dry_run, clock).await?;
+    let (asked, scope) = (&plan.request.detail, &plan.request.scope);
+    plan.selection = select::resolve(selector, asked, scope, &*world.store).await?;
+    Ok((plan, world))
+}
+
+/// Whether only the one who asked need know: there was nothing to do, or they mistyped it.
+fn is_askers_own(failure: &LaunchError) -> bool {
+    use BootstrapError as E;
+    matches!(
+        failure,
+        LaunchError::Plan(E::Selection(_) | E::NothingSelected | E::ForceWithoutReason)
+    )
+}
+
+/// Whether anybody is told of such a run. A demo's is nobody's night.
+fn leaves_trace(dry_run: bool, trigger: Trigger) -> bool {
+    !dry_run && trigger != Trigger::Demo
 }

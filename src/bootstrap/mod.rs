@@ -2,11 +2,16 @@
 
 mod api;
 mod examine;
+mod health;
 mod import;
 mod launch;
+mod nights;
 mod outputs;
 mod plan;
+mod select;
 mod sqlserver;
+mod stored_report;
+mod telling;
 mod world;
 
 use std::path::PathBuf;
@@ -14,13 +19,17 @@ use std::path::PathBuf;
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use api::Desk;
 pub use examine::{can_sample, examine_source, examine_store};
+pub use health::{keep_health, read_health};
 pub use import::{import_batches, import_file};
-pub use launch::{Launch, LaunchError, Launched};
+pub use launch::{Launch, LaunchError, Launched, ShardLaunched};
+pub use nights::{ScopeNight, rules};
 pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
     read_published, write_file, write_outputs,
 };
-pub use plan::{Ask, plan};
+pub use plan::{Ask, plan, retention_rules};
+pub use stored_report::stored_report;
+pub use telling::{Upload, examine_telling};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.
@@ -35,6 +44,15 @@ pub enum BootstrapError {
     /// The window of the settings cannot be told.
     #[error("the window of the settings cannot be told")]
     Window(#[source] jiff::Error),
+    /// What is selected cannot be told.
+    #[error(transparent)]
+    Selection(#[from] crate::domain::SelectorError),
+    /// Certain groups are asked for, of which there are none.
+    #[error("no group is selected, so nothing was done")]
+    NothingSelected,
+    /// The judge is overruled, and nobody says why.
+    #[error("`force` overrules the judge, which needs a reason")]
+    ForceWithoutReason,
     /// A result could not be written.
     #[error("cannot write `{path}`")]
     Output {

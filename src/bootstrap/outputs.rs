@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::BootstrapError;
+use super::telling::Upload;
 use crate::adapters::file;
 use crate::config::Settings;
 use crate::domain::{ParameterSet, PublishedGroup, RunResults};
@@ -22,6 +23,8 @@ pub struct Outputs {
     pub results: Option<PathBuf>,
     /// The report.
     pub report: Option<PathBuf>,
+    /// What became of their copies in object storage.
+    pub upload: Upload,
 }
 
 /// Writes `run_results.json` and the report into `output.dir`, as far as the settings want them,
@@ -137,7 +140,11 @@ pub fn fit_report(
     html(results, &plots, now)
 }
 
-fn html(results: &RunResults, plots: &[GroupPlot], now: Timestamp) -> Result<String, ReportError> {
+pub(super) fn html(
+    results: &RunResults,
+    plots: &[GroupPlot],
+    now: Timestamp,
+) -> Result<String, ReportError> {
     report::html(&ReportInput {
         title: "speedfit",
         results,
@@ -161,7 +168,7 @@ fn plot(group: &FittedGroup, before: Option<&Curve>) -> GroupPlot {
 }
 
 /// The curve from near the origin to `end_km`, closer together where it bends.
-fn points(curve: &Curve, end_km: f64) -> Vec<(f64, f64)> {
+pub(super) fn points(curve: &Curve, end_km: f64) -> Vec<(f64, f64)> {
     let steps = (1..=N_CURVE_POINTS).map(|step| step as f64 / N_CURVE_POINTS as f64);
     let distances = steps.map(|share| end_km * share * share);
     distances.map(|distance_km| (distance_km, curve.median_s(distance_km))).collect()

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::BootstrapError;
 use crate::config::{self, Factor, Loaded, Settings};
-use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger};
+use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger, Window};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
 use crate::job::pool::{PoolMode, PoolPlan};
+use crate::job::retention::RetentionRules;
 use crate::job::{
     AutoPlan, FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan,
 };
@@ -28,8 +29,8 @@ pub struct Ask {
     pub slot: Option<String>,
     /// What else is asked for.
     pub detail: RequestDetail,
-    /// Regions asked for.
-    pub selection: Selection,
+    /// The window, where it is not the settings'.
+    pub window: Option<Window>,
     /// Leave no trace.
     pub dry_run: bool,
 }
@@ -44,19 +45,26 @@ impl Ask {
             reason: String::new(),
             slot: None,
             detail: RequestDetail::default(),
-            selection: Selection::default(),
+            window: None,
             dry_run: false,
         }
     }
 }
 
-/// What a run that starts `now` is to do.
+/// What a run that starts `now` is to do; which groups it takes, the ledger may have to tell, see
+/// [`Launch::prepare`](super::Launch::prepare).
 ///
 /// # Errors
-/// [`BootstrapError`], which settings that were loaded do not cause.
+/// [`BootstrapError::ForceWithoutReason`]; others, which settings that were loaded do not cause.
 pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, BootstrapError> {
     let settings = &loaded.settings;
-    let window = settings.window(now).map_err(BootstrapError::Window)?;
+    if ask.detail.force && ask.reason.trim().is_empty() {
+        return Err(BootstrapError::ForceWithoutReason);
+    }
+    let window = match ask.window {
+        Some(window) => window,
+        None => settings.window(now).map_err(BootstrapError::Window)?,
+    };
     let (simpler, model) = models(settings)?;
     let fit_options = fit_options(&settings.fit);
     check_options(&fit_options, simpler.iter().chain([&model]))?;
@@ -76,7 +84,8 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             detail: ask.detail,
         },
         settings_document: loaded.document.clone(),
-        selection: ask.selection,
+        shard: None,
+        selection: Selection::default(),
         limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),
         repeated_ids: match settings.accept.repeated_ids {
@@ -196,10 +205,22 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
         min_records: judge.min_records,
         min_cruise_speed_kmh: judge.min_cruise_speed_kmh,
         max_cruise_speed_kmh: judge.max_cruise_speed_kmh,
+        bounds: judge.bounds.iter().map(bound).collect(),
+        max_interval_ratio: judge.max_interval_ratio,
         max_time_change: judge.max_time_change,
         reference_distances_km: judge.reference_distances_km.clone(),
+        max_change_std_errors: judge.max_change_std_errors,
+        max_score_drop: judge.max_score_drop,
         min_share_published: judge.min_share_published,
+        min_share_groups: judge.min_share_groups,
     }
+}
+
+/// How long what a run leaves is kept.
+#[must_use]
+pub fn retention_rules(settings: &Settings) -> RetentionRules {
+    let config::Retention { sets, sets_days, runs, runs_days, current_days } = settings.retention;
+    RetentionRules { sets, sets_days, runs, runs_days, current_days }
 }
 
 #[cfg(test)]
@@ -214,6 +235,12 @@ mod tests {
         for name in config::MODELS {
             assert_eq!(ModelRecipe::by_name(name).map(|recipe| recipe.name()), Some(*name));
         }
+    }
+
+    #[test]
+    fn the_judge_is_as_strict_as_the_settings_say() {
+        let loaded = Settings::load(&config::Sources::default()).unwrap();
+        assert_eq!(judge_rules(&loaded.settings), JudgeRules::default());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use super::progress::{BesideBar, Progress, ProgressMode};
-use crate::config::{ConfigError, Environment, Loaded, Override, Settings, Sources};
-use crate::telemetry;
+use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
+use crate::telemetry::{self, Export, LogError};
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -94,8 +94,7 @@ impl Context {
         Ok(loaded)
     }
 
-    /// What the settings are read from, for whoever reads them again; `flags` as in
-    /// [`load`](Self::load).
+    /// What settings are read from, `flags` of the command above everything else.
     #[must_use]
     pub fn sources(&self, flags: Vec<Override>) -> Sources {
         let mut overrides = self.globals.overrides();
@@ -108,16 +107,36 @@ impl Context {
         }
     }
 
+    /// Reads the settings once more, those that an earlier run was made with above all others.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_over(&self, kept: &Kept) -> Result<Loaded, ConfigError> {
+        Settings::load_over(&self.sources(Vec::new()), kept)
+    }
+
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {
         let log = &loaded.settings.log;
         let is_terminal = io::stderr().is_terminal();
         let bars = self.bars.clone();
         let writer = move || BesideBar(bars.clone());
-        telemetry::init(log.level.as_str(), log.format, is_terminal, writer).map_err(|error| {
-            let key = "log.level".to_owned();
-            let origin = loaded.origins.get(&key).cloned();
+        let metrics = &loaded.settings.metrics;
+        let export = (!metrics.otlp_url.is_empty()).then(|| Export {
+            url: metrics.otlp_url.clone(),
+            headers: loaded.secrets.get(Secret::OtlpHeaders).cloned(),
+            timeout: metrics.timeout_s.seconds(),
+        });
+        let level = log.level.as_str();
+        let started = telemetry::init(level, log.format, is_terminal, export.as_ref(), writer);
+        started.map_err(|error| {
+            let key = match error {
+                LogError::Level(_) => "log.level",
+                #[cfg(feature = "otlp")]
+                LogError::Export(_) => "metrics.otlp_url",
+            };
+            let origin = loaded.origins.get(key).cloned();
             let origin = origin.unwrap_or(crate::config::Origin::Default);
-            ConfigError::Value { key, origin, message: error.to_string() }
+            ConfigError::Value { key: key.to_owned(), origin, message: error.to_string() }
         })
     }
 

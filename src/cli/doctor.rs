@@ -108,7 +108,8 @@ impl Visit<'_> {
         max_records: u64,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        self.note(Part::Settings, of_settings(loaded))?;
+        let telling = bootstrap::examine_telling(loaded);
+        self.note(Part::Settings, [of_settings(loaded), telling].concat())?;
         let source = stopped_by(cancel, bootstrap::examine_source(loaded)).await?;
         let can_sample =
             bootstrap::can_sample(loaded) && source.as_ref().is_ok_and(|found| is_sound(found));

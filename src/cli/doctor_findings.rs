@@ -49,7 +49,7 @@ fn by_place(loaded: &Loaded) -> BTreeMap<&str, Vec<&str>> {
         match origin {
             Origin::Variable(name) => _ = places.entry(name).or_default(),
             Origin::Flag(name) => places.entry(name).or_default().push(key),
-            Origin::Default | Origin::File { .. } => {}
+            Origin::Default | Origin::File { .. } | Origin::Run(_) => {}
         }
     }
     places
@@ -64,6 +64,10 @@ fn listed(names: impl Iterator<Item = String>, none: &str) -> String {
 fn of_secret(loaded: &Loaded, secret: Secret) -> Option<Finding> {
     let needed = loaded.settings.needed_secrets().into_iter().find(|(needed, _)| *needed == secret);
     let Some((_, key)) = needed else {
+        if matches!(secret, Secret::WebhookUrl | Secret::WebhookSecret) {
+            // The finding of the webhook tells.
+            return None;
+        }
         let origin = loaded.secrets.origin(secret)?;
         let text = format!("`{}` is set; the settings ask for none such", origin.variable());
         return Some(Finding::new("secrets", Grade::Note, text));

@@ -14,12 +14,13 @@ use super::groups;
 use super::numbers::count;
 use super::observe::Told;
 use super::run::job_failure;
+use super::select::{SelectFlags, selection_failure};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
-use crate::domain::{ParameterSet, Selection, Trigger};
+use crate::domain::{ParameterSet, Selection, Selector, SelectorError, Trigger};
 use crate::job::outcome::{results, timing};
 use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
@@ -49,9 +50,8 @@ pub(super) struct Options {
     #[command(flatten)]
     window: WindowFlags,
 
-    /// Regions to fit; `*` stands for any text; may be repeated.
-    #[arg(long, value_name = "PATTERN")]
-    select: Vec<String>,
+    #[command(flatten)]
+    groups: SelectFlags,
 
     #[command(flatten)]
     files: FileFlags,
@@ -77,12 +77,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         bootstrap::check_output(path)?;
     }
     let clock = bootstrap::clock();
-    let ask = Ask {
-        selection: Selection::new(options.select),
-        dry_run: true,
-        ..Ask::new(Trigger::Operator, context.user())
-    };
-    let plan = bootstrap::plan(&loaded, ask, clock.now())?;
+    let ask = Ask { dry_run: true, ..Ask::new(Trigger::Operator, context.user()) };
+    let mut plan = bootstrap::plan(&loaded, ask, clock.now())?;
+    plan.selection = selection(&options.groups, &plan).map_err(selection_failure)?;
     let source = bootstrap::file_source(&loaded.settings, &options.file);
     let cancel = stop_token()?;
     let progress = Told::new(context.progress());
@@ -112,6 +109,16 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
+/// The groups that are meant, of a file that no ledger knows.
+fn selection(flags: &SelectFlags, plan: &RunPlan) -> Result<Selection, SelectorError> {
+    let selector = Selector::parse(&flags.select, &flags.exclude)?;
+    selector.check_splits(&plan.splits)?;
+    if selector.needs_states() {
+        return Err(SelectorError::NoLedger);
+    }
+    Ok(selector.resolve(&[]))
+}
+
 fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String {
     let mut text = groups::table(set, width);
     text.push_str(&format!(
@@ -127,11 +134,9 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
 fn nothing_fitted(file: &Path, plan: &RunPlan, fitted: &FittedSource) -> anyhow::Error {
     let file = file.display();
     let n_read = fitted.n_read;
-    let why = match plan.selection.patterns() {
-        [] if n_read == 0 => format!("`{file}` holds no record"),
-        patterns if n_read == 0 => {
-            format!("`{file}` holds no record of `{}`", patterns.join("`, `"))
-        }
+    let why = match &plan.selection {
+        all if n_read == 0 && all.is_all() => format!("`{file}` holds no record"),
+        selection if n_read == 0 => format!("`{file}` holds no record of {selection}"),
         _ if fitted.n_used == 0 => format!("all {n_read} rows of `{file}` were refused"),
         _ => format!("no group of `{file}` has enough records"),
     };

@@ -101,18 +101,26 @@ fn alignments(n_columns: usize, n_texts: usize) -> Vec<Align> {
     alignments
 }
 
+/// Headers of the parameters that every set may have.
+const HEADERS: [(&str, &str); 7] = [
+    ("intercept_min", "t0 min"),
+    ("acceleration_km_min2", "a km/min²"),
+    ("cruise_speed_kmh", "v km/h"),
+    ("power_coefficient", "k"),
+    ("power_exponent", "p"),
+    ("sqrt_coefficient_min", "k min/√km"),
+    ("sigma_log", "σ"),
+];
+
+/// The short name of a parameter in tables; `None` where it has none.
+pub(super) fn label(name: &str) -> Option<Cow<'static, str>> {
+    let known = HEADERS.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, header)| Cow::Borrowed(header)).or_else(|| named_header(name).map(Cow::Owned))
+}
+
 /// The parameters that occur, with the headers of their columns: those that every set may have,
 /// then speeds by class of road and factors, in the order of the set.
 fn shown_parameters(set: &ParameterSet) -> Vec<(&str, Cow<'_, str>)> {
-    const HEADERS: [(&str, &str); 7] = [
-        ("intercept_min", "t0 min"),
-        ("acceleration_km_min2", "a km/min²"),
-        ("cruise_speed_kmh", "v km/h"),
-        ("power_coefficient", "k"),
-        ("power_exponent", "p"),
-        ("sqrt_coefficient_min", "k min/√km"),
-        ("sigma_log", "σ"),
-    ];
     let occurs = |name: &str| set.parameters.iter().any(|p| p.name == name);
     let known = HEADERS.into_iter().filter(|(name, _)| occurs(name));
     let mut shown: Vec<(&str, Cow<'_, str>)> =

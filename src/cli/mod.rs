@@ -10,9 +10,12 @@ pub mod exit;
 pub mod progress;
 pub mod table;
 
+mod backfill;
+mod backfill_steps;
 mod completions;
 mod demo;
 mod demo_records;
+mod diff;
 mod doctor;
 mod doctor_findings;
 mod empty;
@@ -20,16 +23,29 @@ mod events;
 mod export;
 mod fit;
 mod groups;
+mod health;
 mod import;
+mod jobs;
+mod man;
+mod mark;
 mod migrate;
 mod numbers;
 mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod prune;
+mod publish;
+mod report;
+mod retry;
+mod rollback;
 mod run;
 mod runs;
+mod schedule;
+mod scopes;
+mod select;
 mod serve;
+mod shard;
 mod show;
 mod show_config;
 mod signals;
@@ -68,16 +84,27 @@ commands! {
     Fit(fit),
     Import(import),
     Run(run),
+    Retry(retry),
+    Backfill(backfill),
     Runs(runs),
     Status(status),
     Show(show),
+    Diff(diff),
+    Publish(publish),
+    Rollback(rollback),
+    Report(report),
     Export(export),
     Predict(predict),
+    Schedule(schedule),
     Serve(serve),
+    Scopes(scopes),
+    Health(health),
+    Prune(prune),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),
     Completions(completions),
+    Man(man),
 }
 
 /// Fits travel-speed parameters per region from incident records, and publishes them safely.
@@ -132,6 +159,7 @@ fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let runtime =
         builder.enable_all().build().context("cannot start the threads of the program")?;
     let outcome = runtime.block_on(command.run(context));
+    crate::telemetry::finish();
     // A thread may still wait for a pipe or a share that does not answer: nobody waits for it.
     runtime.shutdown_background();
     outcome

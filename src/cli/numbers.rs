@@ -1,5 +1,7 @@
 //! Numbers for people: enough digits to act on, none to be misled by.
 
+use jiff::Timestamp;
+
 /// A count with thin groups of three: `205 064`.
 pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -31,9 +33,33 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// How long ago, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 days ago`.
+pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs();
+    let units = [("days", 86_400), ("h", 3600), ("min", 60)];
+    match units.into_iter().find(|(_, unit_s)| seconds >= 2 * unit_s) {
+        Some((unit, unit_s)) => format!("{} {unit} ago", seconds / unit_s),
+        None if seconds < 0 => "in the future".to_owned(),
+        None => format!("{seconds} s ago"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let now: Timestamp = "2026-03-01T03:00:00Z".parse().unwrap();
+        let check = |at: &str, expected: &str| assert_eq!(age(at.parse().unwrap(), now), expected);
+        check("2026-03-01T02:59:59.5Z", "0 s ago");
+        check("2026-03-01T02:58:01Z", "119 s ago");
+        check("2026-03-01T02:58:00Z", "2 min ago");
+        check("2026-03-01T01:00:00Z", "2 h ago");
+        check("2026-02-28T03:00:01Z", "23 h ago");
+        check("2026-02-01T03:00:00Z", "28 days ago");
+        check("2026-03-01T03:00:05Z", "in the future");
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::json;
 
 use super::context::Context;
 use super::empty;
@@ -10,12 +11,16 @@ use super::exit::Exit;
 use super::groups;
 use super::numbers::count;
 use super::observe::Told;
+use super::select::{SelectFlags, selection_failure};
+use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
 use super::window::WindowFlags;
-use crate::bootstrap::{self, Ask, Launch, LaunchError, Launched, Outputs, WorldError};
-use crate::config::{Override, SourceKind};
-use crate::domain::{Selection, Trigger};
+use crate::bootstrap::{
+    self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
+};
+use crate::config::{Loaded, Override, SourceKind};
+use crate::domain::{RequestDetail, Selector, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
@@ -28,13 +33,33 @@ pub(super) struct Options {
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Regions to run; `*` stands for any text; may be repeated. The others keep what they have.
-    #[arg(long, value_name = "PATTERN")]
-    select: Vec<String>,
+    #[command(flatten)]
+    groups: SelectFlags,
+
+    /// Stop at the first group that fails; nothing is published then.
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Publish nothing where more groups than this fail.
+    #[arg(long, value_name = "N")]
+    max_failures: Option<u64>,
+
+    /// Overrule the judge; `--reason` says why.
+    #[arg(long)]
+    force: bool,
 
     /// Show what would be published and leave no trace in the store.
     #[arg(long)]
     dry_run: bool,
+
+    /// Read one part of the records only, `3/8` or, in a pod of an Indexed Job, `auto/8`; the last of
+    /// the parts publishes.
+    #[arg(long, value_name = "I/N", value_parser = shard::parse, conflicts_with = "dry_run")]
+    shard: Option<ShardChoice>,
+
+    /// Name that the shards of one run share, for example that of the Job.
+    #[arg(long, value_name = "NAME", requires = "shard")]
+    shard_key: Option<String>,
 
     /// Why, for the ledger.
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -47,11 +72,61 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let loaded = context.load(flags)?;
     let ask = Ask {
         reason: options.reason,
-        selection: Selection::new(options.select),
+        detail: RequestDetail {
+            select: options.groups.select,
+            exclude: options.groups.exclude,
+            fail_fast: options.fail_fast,
+            max_failures: options.max_failures,
+            force: options.force,
+            ..RequestDetail::default()
+        },
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
-    let Ran { plan, report, outputs } = run_once(&loaded, ask, context).await?;
+    if let Some(choice) = options.shard {
+        refuse_states(&ask.detail)?;
+        return shard::run(&loaded, ask, (choice, options.shard_key), context).await;
+    }
+    run_and_tell(&loaded, ask, context).await
+}
+
+/// Each shard would ask the ledger at a moment of its own, and might be told otherwise.
+fn refuse_states(asked: &RequestDetail) -> anyhow::Result<()> {
+    let selector = Selector::parse(&asked.select, &asked.exclude).map_err(selection_failure)?;
+    if selector.needs_states() {
+        let what = anyhow!("`state:` cannot be told to several shards alike");
+        return Err(Hinted::new("name the regions", Failure::new(Exit::Usage, what)).into());
+    }
+    Ok(())
+}
+
+/// Runs the job once, tells what came of it, and how the command ends.
+pub(super) async fn run_and_tell(
+    loaded: &Loaded,
+    ask: Ask,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    match launched(loaded, ask, context).await {
+        Err(error) if is_nothing_selected(&error) => {
+            let message = error.to_string();
+            if context.json() {
+                context.print_json(&json!({ "groups": [], "message": message }))?;
+            } else {
+                context.print(&format!("{message}\n"))?;
+            }
+            Ok(Exit::Done)
+        }
+        launched => published(loaded, launched?, context),
+    }
+}
+
+/// Tells of a run that came to its end.
+pub(super) fn published(
+    loaded: &Loaded,
+    launched: Launched,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    let Ran { plan, report, outputs } = ran(launched)?;
     if context.json() {
         context.print_json(&report.results)?;
     } else {
@@ -61,6 +136,11 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         Exit::NonePublished => Err(nothing_published(loaded.settings.source.kind, &plan, &report)),
         exit => Ok(exit),
     }
+}
+
+/// Whether the error is no failure: certain groups were asked for, of which there are none.
+fn is_nothing_selected(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BootstrapError::NothingSelected))
 }
 
 fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
@@ -91,17 +171,22 @@ pub(super) struct Ran {
 }
 
 /// Runs the job of the settings once and writes its outputs.
-pub(super) async fn run_once(
-    loaded: &crate::config::Loaded,
-    ask: Ask,
-    context: &Context,
-) -> anyhow::Result<Ran> {
+pub(super) async fn run_once(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Ran> {
+    ran(launched(loaded, ask, context).await?)
+}
+
+async fn launched(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Launched> {
     let cancel = stop_token()?;
-    let launch = Launch::prepare(loaded, ask, bootstrap::clock()).await.map_err(launch_failure)?;
+    let launch = Launch::open(loaded, ask, bootstrap::clock(), &cancel).await;
+    let launch = launch.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
     let launched = launch.run(&progress, &cancel).await;
     progress.finish();
-    let Launched { plan, report, outputs } = launched.map_err(launch_failure)?;
+    launched.map_err(launch_failure)
+}
+
+fn ran(launched: Launched) -> anyhow::Result<Ran> {
+    let Launched { plan, report, outputs } = launched;
     let outputs = outputs.map_err(|error| {
         let over = &report.message;
         Hinted::new(format!("the run itself is over: {over}; check `output.dir`"), error)
@@ -112,6 +197,10 @@ pub(super) async fn run_once(
 /// The exit of a run that did not come to its end.
 pub(super) fn launch_failure(error: LaunchError) -> anyhow::Error {
     match error {
+        LaunchError::Plan(BootstrapError::Selection(error)) => selection_failure(error),
+        LaunchError::Plan(error @ BootstrapError::ForceWithoutReason) => {
+            Hinted::new("add `--reason TEXT`", Failure::new(Exit::Usage, error)).into()
+        }
         LaunchError::Plan(error) => error.into(),
         LaunchError::World(error) => world_failure(error),
         LaunchError::Job(error) => job_failure(error),
@@ -143,17 +232,30 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
             text.push_str(&format!("{name:<10}{}\n", path.display()));
         }
     }
+    match &outputs.upload {
+        Upload::None => {}
+        Upload::Done(folder) => text.push_str(&format!("copied    {folder}\n")),
+        Upload::Failed(why) => {
+            text.push_str(&format!("copied    no: {why}; the files above are complete\n"));
+        }
+    }
     text
 }
 
 /// The exit of a run that ended early.
 pub(super) fn job_failure(error: JobError) -> anyhow::Error {
+    let misfit = matches!(error, JobError::ShardMisfit { .. });
     let busy = matches!(error, JobError::ScopeBusy { .. });
     let exit = Exit::of_code(error.exit_code()).unwrap_or(Exit::Unexpected);
     let failure = Failure::new(exit, error);
     if busy {
         return Hinted::new("`speedfit runs` shows it; wait for its end, then run again", failure)
             .into();
+    }
+    if misfit {
+        let hint =
+            "start it with the flags and settings of the others, or wait until the run is over";
+        return Hinted::new(hint, failure).into();
     }
     failure.into()
 }

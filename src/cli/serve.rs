@@ -1,7 +1,9 @@
 //! `speedfit serve`: the HTTP API.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +11,20 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::context::Context;
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
+use super::jobs::jobs;
 use super::run::world_failure;
+use super::schedule::{health_files, keep_schedule, schedule_of};
 use super::signals::stop_token;
 use crate::bootstrap::{self, Desk};
 use crate::config::{Loaded, Override, Secret, Secrets};
 use crate::http::{self, Api, Tokens};
+use crate::schedule::Schedule;
 
 /// Serve published parameters, predictions, fits of files and runs on demand over HTTP.
 #[derive(Debug, Args)]
@@ -26,6 +32,10 @@ pub(super) struct Options {
     /// Address and port to listen on: the setting `http.bind`; port 0 takes any that is free.
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
+
+    /// Run by the calendar of the settings, too, as `speedfit schedule` does.
+    #[arg(long)]
+    schedule: bool,
 }
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
@@ -37,6 +47,8 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     refuse_exposure(address, &tokens)?;
     let api_options = api_options(&loaded, address, tokens);
     let stop = stop_token()?;
+    let scope = loaded.settings.scope.clone();
+    let calendar = options.schedule.then(|| Calendar::of(context)).transpose()?;
     let desk = Desk::open(context.sources(flags), loaded, bootstrap::clock()).await;
     let desk = Arc::new(desk.map_err(world_failure)?);
     let listener = TcpListener::bind(address)
@@ -46,9 +58,41 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let bound = listener.local_addr().context("cannot tell where it listens")?;
     let api = Api::new(desk, api_options, &stop);
     context.print(&format!("listening on http://{bound}\n"))?;
-    tokio::select! {
-        () = http::serve(listener, api.clone()) => Ok(Exit::Stopped),
-        never = renew_tokens(&api, context) => match never {},
+    let served = async {
+        tokio::select! {
+            has_run = http::serve(listener, api.clone()) => has_run,
+            never = renew_tokens(&api, context, &scope) => match never {},
+        }
+    };
+    let (has_run, kept) = tokio::join!(served, keep(calendar, &stop));
+    let kept = kept?;
+    Ok(if has_run { Exit::Stopped } else { kept })
+}
+
+/// The calendar of the settings, and the files that tell its health.
+struct Calendar {
+    schedule: Schedule,
+    files: BTreeSet<PathBuf>,
+}
+
+impl Calendar {
+    fn of(context: &Context) -> anyhow::Result<Self> {
+        let jobs = jobs(context)?;
+        let files = health_files(&jobs)?;
+        Ok(Self { schedule: schedule_of(jobs, bootstrap::clock())?, files })
+    }
+}
+
+/// Runs by the calendar, where there is one.
+async fn keep(calendar: Option<Calendar>, stop: &CancellationToken) -> anyhow::Result<Exit> {
+    match calendar {
+        Some(Calendar { schedule, files }) => {
+            let kept = keep_schedule(schedule, files, stop).await;
+            // A calendar that broke off ends the server too, so that whoever started it notices.
+            stop.cancel();
+            kept
+        }
+        None => Ok(Exit::Done),
     }
 }
 
@@ -57,11 +101,11 @@ const TOKENS_EVERY: Duration = Duration::from_secs(30);
 
 /// Reads the tokens again and again. A list that cannot be read, or is gone, leaves those before it in
 /// force: to ask for none any more takes a restart.
-async fn renew_tokens(api: &Api, context: &Context) -> Infallible {
+async fn renew_tokens(api: &Api, context: &Context, scope: &str) -> Infallible {
     let clock = bootstrap::clock();
     loop {
         clock.sleep(TOKENS_EVERY).await;
-        let read = Secrets::load(context.environment()).map_err(anyhow::Error::from);
+        let read = Secrets::load(context.environment(), scope).map_err(anyhow::Error::from);
         match read.and_then(|secrets| tokens(&secrets)) {
             Ok(tokens) if !tokens.is_empty() => api.renew_tokens(tokens),
             Ok(_) => {}

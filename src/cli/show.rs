@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::context::Context;
@@ -11,7 +12,11 @@ use super::exit::Exit;
 use super::groups;
 use super::numbers::count;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
-use crate::domain::{GroupRow, ParameterRow, ParameterSet, RefusalReason, RefusalRow, RunRow};
+use super::table::field;
+use crate::domain::{
+    GroupRow, ParameterRow, ParameterSet, Publication, RefusalReason, RefusalRow, RunRow,
+};
+use crate::job::history::{Span, spans};
 
 /// Show one run: its end, its groups with their parameters, its refusals.
 #[derive(Debug, Args)]
@@ -27,6 +32,8 @@ struct Document<'a> {
     groups: &'a [GroupRow],
     parameters: &'a [ParameterRow],
     refusals: &'a [RefusalRow],
+    /// When its set was current, newest first.
+    publications: &'a [Span],
 }
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
@@ -36,22 +43,34 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let set = store.parameter_set(run.id).await.map_err(store_failure)?;
     let set = set.with_context(|| format!("run {} is gone from the store", run.id))?;
     let refusals = store.refusals(run.id).await.map_err(store_failure)?;
+    let moves = store.publications(&run.request.scope, 0).await.map_err(store_failure)?;
+    let mut publications = spans(&moves);
+    publications.retain(|span| span.publication.run_id == run.id);
     if context.json() {
         let (groups, parameters) = (&set.groups, &set.parameters);
-        context.print_json(&Document { run: &run, groups, parameters, refusals: &refusals })?;
+        let (refusals, publications) = (&refusals, &publications);
+        let run = &run;
+        context.print_json(&Document { run, groups, parameters, refusals, publications })?;
     } else {
-        context.print(&text(&run, &set, &refusals, context.width()))?;
+        context.print(&text(&run, &set, &refusals, &publications, context.width()))?;
     }
     Ok(Exit::Done)
 }
 
-fn text(run: &RunRow, set: &ParameterSet, refusals: &[RefusalRow], width: Option<u16>) -> String {
-    let mut text = head(run);
+fn text(
+    run: &RunRow,
+    set: &ParameterSet,
+    refusals: &[RefusalRow],
+    publications: &[Span],
+    width: Option<u16>,
+) -> String {
+    let mut text = head(run, width);
     let mut by_reason = BTreeMap::new();
     for row in refusals {
         *by_reason.entry(row.reason).or_insert(0) += row.count;
     }
     text.push_str(&refused_lines(&by_reason));
+    text.push_str(&current_lines(run, publications, width));
     if !set.groups.is_empty() {
         text.push('\n');
         text.push_str(&groups::table(set, width));
@@ -60,41 +79,65 @@ fn text(run: &RunRow, set: &ParameterSet, refusals: &[RefusalRow], width: Option
 }
 
 /// The run in a few lines.
-pub(super) fn head(run: &RunRow) -> String {
+pub(super) fn head(run: &RunRow, width: Option<u16>) -> String {
     let counts = &run.counts;
-    let time = |at: Option<jiff::Timestamp>| at.map_or("–".to_owned(), |at| format!("{at:.0}"));
     let groups = counts.groups();
     let groups = groups.iter().filter(|(_, n)| *n > 0);
     let groups: Vec<String> = groups.map(|(name, n)| format!("{n} {name}")).collect();
-    let reason = match run.request.reason.as_str() {
+    let request = &run.request;
+    let reason = match request.reason.as_str() {
         "" => String::new(),
         reason => format!(", “{reason}”"),
     };
-    format!(
-        "run       {} of scope {}: {}\n\
-         asked     {} by {} ({}){reason}\n\
-         worked    {} to {}\n\
-         window    {}\n\
-         model     {}\n\
-         groups    {}\n\
-         outcome   {}\n\
-         rows      {} read, {} used, {} refused\n",
-        run.id,
-        run.request.scope,
-        run.status,
-        time(Some(run.request.requested_at)),
-        run.request.requested_by,
-        run.request.trigger,
-        time(run.started_at),
-        time(run.finished_at),
-        run.request.window,
-        run.request.model,
-        if groups.is_empty() { "none".to_owned() } else { groups.join(", ") },
-        if run.message.is_empty() { "–" } else { &run.message },
-        count(counts.rows_read),
-        count(counts.rows_used),
-        count(counts.rows_refused),
-    )
+    let asked = moment(Some(request.requested_at));
+    let fields = [
+        ("run", format!("{} of scope {}: {}", run.id, request.scope, run.status)),
+        ("asked", format!("{asked} by {} ({}){reason}", request.requested_by, request.trigger)),
+        ("for", request.detail.to_string()),
+        ("worked", format!("{} to {}", moment(run.started_at), moment(run.finished_at))),
+        ("window", request.window.to_string()),
+        ("model", request.model.clone()),
+        ("groups", if groups.is_empty() { "none".to_owned() } else { groups.join(", ") }),
+        ("outcome", if run.message.is_empty() { "–".to_owned() } else { run.message.clone() }),
+        (
+            "rows",
+            format!(
+                "{} read, {} used, {} refused",
+                count(counts.rows_read),
+                count(counts.rows_used),
+                count(counts.rows_refused)
+            ),
+        ),
+    ];
+    let told = fields.iter().filter(|(_, text)| !text.is_empty());
+    told.map(|(label, text)| field(label, text, width)).collect()
+}
+
+/// A time to the second; a dash where there is none.
+pub(super) fn moment(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "–".to_owned(), |at| format!("{at:.0}"))
+}
+
+/// When the set of the run was current, newest first.
+fn current_lines(run: &RunRow, spans: &[Span], width: Option<u16>) -> String {
+    if spans.is_empty() && run.status.is_final() {
+        return field("current", "never", width);
+    }
+    let line = |span: &Span| {
+        let Publication { published_at, published_by, reason, comment, .. } = &span.publication;
+        let from = moment(Some(*published_at));
+        let until = span.until.map_or_else(|| "now".to_owned(), |until| moment(Some(until)));
+        let comment = match comment.as_str() {
+            "" => String::new(),
+            comment => format!(", “{comment}”"),
+        };
+        field(
+            "current",
+            &format!("{from} to {until}, by {published_by} ({reason}){comment}"),
+            width,
+        )
+    };
+    spans.iter().map(line).collect()
 }
 
 /// One indented line per reason.
@@ -102,3 +145,6 @@ pub(super) fn refused_lines(refused: &BTreeMap<RefusalReason, u64>) -> String {
     let lines = refused.iter().map(|(why, n)| format!("          {:>9}  {why}\n", count(*n)));
     lines.collect()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,16 +1,21 @@
-//! `speedfit status`: what is current, and how the last run went.
+//! `speedfit status`: what is current, how the last run went, and what to do next.
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
+use super::numbers::age;
 use super::pick::{open_store, store_failure};
-use super::show::head;
+use super::show::{head, moment};
+use super::table::field;
+use crate::bootstrap;
 use crate::domain::{Publication, RunRow, RunStatus};
+use crate::job::history;
 use crate::ports::RunFilter;
 
-/// Show what is current for the scope, and how its last run went.
+/// Show what is current for the scope, how its last run went, and what to do next.
 #[derive(Debug, Args)]
 pub(super) struct Options {}
 
@@ -20,47 +25,128 @@ struct Document<'a> {
     store: String,
     /// The mark: which run's set the application reads.
     current: Option<Publication>,
+    /// The newest publication by a run itself, be it current or not.
+    last_published: Option<Publication>,
     last_run: Option<RunRow>,
     /// The run that works now, or died.
     running: Option<RunRow>,
+    next_step: String,
 }
+
+/// Runs that are looked at; what still works is among the newest.
+const N_LOOKED_AT: u32 = 50;
 
 pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
     let store = open_store(&loaded).await?;
     let scope = loaded.settings.scope.as_str();
-    let current = store.mark(scope).await.map_err(store_failure)?;
-    let filter = RunFilter { scope: Some(scope.to_owned()), limit: 50, ..RunFilter::default() };
+    let filter =
+        RunFilter { scope: Some(scope.to_owned()), limit: N_LOOKED_AT, ..RunFilter::default() };
     let runs = store.runs(&filter).await.map_err(store_failure)?;
+    let moves = store.publications(scope, 0).await.map_err(store_failure)?;
     let running = runs.iter().find(|run| run.status == RunStatus::Running).cloned();
     let last_run = runs.into_iter().next();
-    let document = Document { scope, store: store.describe(), current, last_run, running };
+    let current = moves.first().cloned();
+    let document = Document {
+        scope,
+        store: store.describe(),
+        next_step: next_step(current.as_ref(), last_run.as_ref(), running.as_ref()),
+        last_published: moves.into_iter().find(|publication| publication.reason == history::RUN),
+        current,
+        last_run,
+        running,
+    };
     if context.json() {
         context.print_json(&document)?;
     } else {
-        context.print(&text(&document))?;
+        context.print(&text(&document, bootstrap::clock().now(), context.width()))?;
     }
     Ok(Exit::Done)
 }
 
-fn text(document: &Document<'_>) -> String {
-    let mut text = format!("store     {}\n", document.store);
-    text.push_str(&match &document.current {
-        Some(mark) => format!(
-            "current   run {}, since {:.0}, by {} ({})\n",
-            mark.run_id, mark.published_at, mark.published_by, mark.reason
-        ),
-        None => format!("current   nothing: scope {} has not published yet\n", document.scope),
-    });
-    if let Some(run) = &document.running {
-        text.push_str(&format!("running   run {}; or it died, which the next run finds\n", run.id));
+fn text(document: &Document<'_>, now: Timestamp, width: Option<u16>) -> String {
+    let mut text = field("scope", document.scope, width);
+    text.push_str(&field("store", &document.store, width));
+    let at = |publication: &Publication| {
+        let at = publication.published_at;
+        format!("{} ({})", moment(Some(at)), age(at, now))
+    };
+    let Some(mark) = &document.current else {
+        text.push_str(&field("current", "nothing has been published yet", width));
+        return below(text, document, width);
+    };
+    let comment = match mark.comment.as_str() {
+        "" => String::new(),
+        comment => format!(", “{comment}”"),
+    };
+    let by = format!("{} ({}){comment}", mark.published_by, mark.reason);
+    text.push_str(&field("current", &format!("run {}, since {}", mark.run_id, at(mark)), width));
+    text.push_str(&field("by", &by, width));
+    if let Some(published) = document.last_published.as_ref().filter(|last| *last != mark) {
+        let what = format!("last by a run: run {}, {}", published.run_id, at(published));
+        text.push_str(&field("published", &what, width));
     }
-    match &document.last_run {
-        Some(run) => {
-            text.push_str("\nlast run\n");
-            text.push_str(&head(run));
-        }
-        None => text.push_str("last run  none; `speedfit run` makes one\n"),
+    below(text, document, width)
+}
+
+/// What follows the mark: the run that works, what to do, and the last run.
+fn below(mut text: String, document: &Document<'_>, width: Option<u16>) -> String {
+    if let Some(run) = &document.running {
+        let since = moment(run.started_at);
+        let what = format!("run {}, since {since}; or it died, which the next run finds", run.id);
+        text.push_str(&field("running", &what, width));
+    }
+    text.push_str(&field("next", &document.next_step, width));
+    if let Some(run) = &document.last_run {
+        text.push_str("\nlast run\n");
+        text.push_str(&head(run, width));
     }
     text
 }
+
+/// What the operator can do now.
+fn next_step(
+    current: Option<&Publication>,
+    last_run: Option<&RunRow>,
+    running: Option<&RunRow>,
+) -> String {
+    if let Some(run) = running {
+        return format!("wait for the end of run {}", run.id);
+    }
+    let Some(run) = last_run else { return "`speedfit run` makes the first set".to_owned() };
+    let id = run.id;
+    match run.status {
+        RunStatus::Requested | RunStatus::Running => {
+            format!("run {id} was asked for and has not begun: `speedfit runs` shows its end")
+        }
+        RunStatus::Done | RunStatus::Partial => {
+            let left = current.filter(|mark| mark.run_id != id && mark.reason != history::RUN);
+            match (left, run.status) {
+                (Some(_), _) => format!(
+                    "run {id} is newer than what is current: `speedfit diff {id}` compares, \
+                     `speedfit publish {id} --reason …` makes it current, and so does the next run \
+                     that publishes"
+                ),
+                (None, RunStatus::Partial) => {
+                    format!("`speedfit show {id}` says which groups were not published, and why")
+                }
+                (None, _) => "nothing needs to be done".to_owned(),
+            }
+        }
+        RunStatus::Refused => format!(
+            "`speedfit show {id}` says why nothing was published; where the new figures are right, \
+             `speedfit run --force --reason …` overrules the judge"
+        ),
+        RunStatus::Cancelled => "`speedfit run` when it suits: it was stopped".to_owned(),
+        RunStatus::Failed => {
+            "mend what the outcome below says; `speedfit doctor` looks for it; then `speedfit run`"
+                .to_owned()
+        }
+        RunStatus::Abandoned => {
+            "`speedfit run`: the last one died; its host's logs say more".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -89,12 +89,16 @@ const CUT: &str = "…";
 /// Blanks before a note.
 const INDENT: usize = 4;
 
+/// A blank at which no line is broken; shown as any other.
+pub(super) const UNBROKEN: char = '\u{a0}';
+
 /// A text as lines behind so many blanks, broken between words to fit the terminal.
 pub(super) fn wrapped(text: &str, indent: usize, width: u16) -> String {
     let (width, blanks) = (usize::from(width), " ".repeat(indent));
     let mut lines = String::new();
     let mut n_chars = 0;
-    for word in text.split_whitespace() {
+    let words = text.split(|c: char| c.is_whitespace() && c != UNBROKEN);
+    for word in words.filter(|word| !word.is_empty()) {
         let n_word = word.chars().count();
         if n_chars > 0 && n_chars + 1 + n_word <= width {
             lines.push(' ');
@@ -104,10 +108,26 @@ pub(super) fn wrapped(text: &str, indent: usize, width: u16) -> String {
             lines.push_str(&blanks);
             n_chars = indent + n_word;
         }
-        lines.push_str(word);
+        lines.push_str(&word.replace(UNBROKEN, " "));
     }
     lines.push('\n');
     lines
+}
+
+/// Columns of the terminal before the text of a [`field`].
+const LABEL: usize = 10;
+
+/// `label     text`, ending in a newline. On a terminal the text is broken between words to fit, and
+/// goes on below its beginning.
+pub(super) fn field(label: &str, text: &str, width: Option<u16>) -> String {
+    let text = printable(text);
+    match width {
+        None => format!("{label:<LABEL$}{text}\n"),
+        Some(width) => {
+            let lines = wrapped(&text, LABEL, width);
+            format!("{label:<LABEL$}{}", lines.get(LABEL..).unwrap_or_default())
+        }
+    }
 }
 
 fn built(headers: &[&str], rows: &[Vec<String>], alignments: &[Align]) -> Table {

@@ -31,6 +31,15 @@ impl Environment {
     /// Names the folder with settings files.
     pub const CONFIG_DIR: &'static str = "SPEEDFIT_CONFIG_DIR";
 
+    /// Which of the pods of an Indexed Job of Kubernetes this is, from 0.
+    const JOB_COMPLETION_INDEX: &'static str = "JOB_COMPLETION_INDEX";
+
+    /// Which of the pods of an Indexed Job of Kubernetes this is, from 0; `None` where it is none.
+    #[must_use]
+    pub fn completion_index(&self) -> Option<u32> {
+        self.get(Self::JOB_COMPLETION_INDEX).ok().flatten()?.trim().parse().ok()
+    }
+
     /// Reads the environment of this process: the only place in the program that does.
     #[must_use]
     pub fn from_process() -> Self {
@@ -89,6 +98,17 @@ impl Environment {
     pub(super) fn others(&self) -> impl Iterator<Item = &str> {
         let names = self.variables.keys().chain(&self.unreadable).map(String::as_str);
         names.filter(|n| n.starts_with(Self::PREFIX) && !n.starts_with(Self::SETTING_PREFIX))
+    }
+
+    /// The variables whose names start so, those with an empty value left out.
+    pub(super) fn starting_with<'a>(
+        &'a self,
+        prefixes: &'a [&str],
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let named = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        named.filter(|(name, value)| {
+            !value.is_empty() && prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
     }
 
     /// The variable of a key.

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::nearest::nearest;
 use super::origin::Origin;
 
 /// A mistake in settings or secrets.
@@ -23,6 +24,16 @@ pub enum ConfigError {
         env: String,
         /// The file.
         path: PathBuf,
+    },
+    /// A scope without a file, where others have one.
+    #[error("there is no scope `{scope}` in `{}`", dir.display())]
+    UnknownScope {
+        /// Its name.
+        scope: String,
+        /// The folder with the scopes' files.
+        dir: PathBuf,
+        /// The scopes that there are.
+        names: Vec<String>,
     },
     /// A settings file cannot be read.
     #[error("cannot read the settings file `{}`", path.display())]
@@ -85,17 +96,25 @@ pub enum ConfigError {
         /// Its name.
         variable: String,
     },
+    /// The settings of a run that the ledger kept.
+    #[error("the settings of run {run_id} cannot be read: {message}")]
+    Kept {
+        /// Number of the run.
+        run_id: i64,
+        /// What is wrong.
+        message: String,
+    },
     /// A secret given twice.
     #[error("both `{variable}` and `{variable}_FILE` are set")]
     SecretTwice {
         /// The first of them.
-        variable: &'static str,
+        variable: String,
     },
     /// A secret's file cannot be read.
     #[error("cannot read the file `{}` that `{variable}_FILE` names", path.display())]
     SecretFile {
         /// The secret's variable, without `_FILE`.
-        variable: &'static str,
+        variable: String,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -110,6 +129,14 @@ pub enum ConfigError {
         /// The key that makes it needed.
         key: &'static str,
     },
+    /// A secret that cannot be what it is for.
+    #[error("`{variable}` {message}")]
+    SecretForm {
+        /// The secret's variable, without `_FILE`.
+        variable: &'static str,
+        /// What is wrong, without the secret; completes the sentence.
+        message: String,
+    },
     /// The built-in defaults do not fit this program.
     #[error("the built-in settings do not fit this program: {0}")]
     Defaults(String),
@@ -118,6 +145,18 @@ pub enum ConfigError {
 fn blame(origins: &[(String, Origin)]) -> String {
     let parts: Vec<_> = origins.iter().map(|(key, origin)| format!("{key}: {origin}")).collect();
     parts.join(", ")
+}
+
+/// Scopes that a hint lists; a longer list helps nobody.
+const MAX_LISTED: usize = 10;
+
+fn scope_hint(scope: &str, names: &[String]) -> String {
+    if let Some(meant) = nearest(scope, names.iter().map(String::as_str)) {
+        return format!("did you mean `{meant}`?");
+    }
+    let listed: Vec<_> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let more = if names.len() > listed.len() { ", …" } else { "" };
+    format!("there are `{}`{more}", listed.join("`, `"))
 }
 
 impl ConfigError {
@@ -131,6 +170,7 @@ impl ConfigError {
             Self::EnvFile { .. } => {
                 Some("set `SPEEDFIT_CONFIG_DIR` to the folder with the settings files".to_owned())
             }
+            Self::UnknownScope { scope, names, .. } => Some(scope_hint(scope, names)),
             Self::UnknownKey { suggestion: Some(meant), .. } => {
                 Some(format!("did you mean `{meant}`?"))
             }
@@ -148,7 +188,13 @@ impl ConfigError {
             Self::SecretMissing { variable, .. } => Some(format!(
                 "set it in the environment, or `{variable}_FILE` to the name of a file that holds it"
             )),
+            Self::SecretForm { .. } => {
+                Some("correct the variable, or the file that holds it".to_owned())
+            }
             Self::Defaults(_) => Some("this is a mistake in speedfit; please report it".to_owned()),
+            Self::Kept { .. } => Some(
+                "it was made by another version; run again with the settings of now".to_owned(),
+            ),
             Self::Unreadable { .. } => Some("check the file's name and its permissions".to_owned()),
             Self::Syntax { .. }
             | Self::Value { .. }

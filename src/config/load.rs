@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::environment::Environment;
 use super::error::ConfigError;
+use super::kept::{self, Kept};
 use super::layer::{self, Entry, Override};
 use super::nearest::nearest;
 use super::origin::Origin;
@@ -55,12 +56,26 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`] names the key and where it stands.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        Self::load_layers(sources, None)
+    }
+
+    /// Reads them as [`load`](Self::load) does, the settings that an earlier run was made with above
+    /// all of them: source, store, secrets, log and outputs are those of now.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and where it stands.
+    pub fn load_over(sources: &Sources, kept: &Kept) -> Result<Loaded, ConfigError> {
+        Self::load_layers(sources, Some(kept))
+    }
+
+    fn load_layers(sources: &Sources, kept: Option<&Kept>) -> Result<Loaded, ConfigError> {
         let schema = Schema::embedded()?;
         let reader = Reader::new()?;
         let mut origins: BTreeMap<_, _> =
             schema.keys().map(|key| (key.to_owned(), Origin::Default)).collect();
         let mut entries = Vec::new();
-        for layer in layers(sources, &schema)? {
+        let kept = kept.map(|kept| kept::entries(kept, &schema)).transpose()?;
+        for layer in layers(sources, &schema)?.into_iter().chain(kept) {
             layer.iter().try_for_each(|entry| reader.check(entry))?;
             origins.extend(layer.iter().map(|e| (e.key.clone(), e.origin.clone())));
             entries.extend(layer);
@@ -76,9 +91,9 @@ impl Settings {
         Ok(Loaded {
             hash: hash(&document),
             document,
-            secrets: Secrets::load(&sources.environment)?,
+            secrets: Secrets::load(&sources.environment, &settings.scope)?,
             files: files(sources)?,
-            warnings: warnings(&sources.environment, &schema)?,
+            warnings: warnings(sources, &schema)?,
             settings,
             origins,
         })
@@ -105,7 +120,7 @@ impl Settings {
 
 impl Sources {
     /// The folder with settings files.
-    fn dir(&self) -> Result<PathBuf, ConfigError> {
+    pub(super) fn dir(&self) -> Result<PathBuf, ConfigError> {
         match &self.config_dir {
             Some(dir) => Ok(dir.clone()),
             None => self.environment.config_dir(),
@@ -118,15 +133,17 @@ fn files(sources: &Sources) -> Result<Vec<PathBuf>, ConfigError> {
     if let Some(env) = sources.environment.get(Environment::ENV)? {
         files.push(sources.dir()?.join(format!("{env}.toml")));
     }
+    files.extend(sources.scope_file()?);
     files.extend(sources.file.clone());
     Ok(files)
 }
 
 /// The layers above the defaults, lowest first.
-fn layers(sources: &Sources, schema: &Schema) -> Result<[Vec<Entry>; 4], ConfigError> {
+fn layers(sources: &Sources, schema: &Schema) -> Result<[Vec<Entry>; 5], ConfigError> {
     let environment = &sources.environment;
     Ok([
         layer::from_env_file(environment, &sources.dir()?, schema)?,
+        sources.scope_layer(schema)?,
         match &sources.file {
             Some(path) => layer::from_file(path, schema)?,
             None => Vec::new(),
@@ -201,9 +218,10 @@ const NAMES_OF_PLACES: [&str; 6] = ["kind", "host", "port", "instance", "databas
 
 fn influences_results(key: &str) -> bool {
     match key.split_once('.') {
-        Some(("log" | "output" | "schedule" | "retention" | "notify" | "metrics" | "http", _)) => {
-            false
-        }
+        Some((
+            "log" | "output" | "schedule" | "retention" | "notify" | "metrics" | "shards" | "http",
+            _,
+        )) => false,
         Some(("source" | "store", own)) => NAMES_OF_PLACES.contains(&own),
         Some(("fit", "workers") | ("embedded", "max_size_mb")) => false,
         Some(("sqlserver", "connections" | "partition" | "partition_column")) => false,
@@ -212,7 +230,8 @@ fn influences_results(key: &str) -> bool {
 }
 
 /// Variables that look like ours and are read by nobody.
-fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, ConfigError> {
+fn warnings(sources: &Sources, schema: &Schema) -> Result<Vec<String>, ConfigError> {
+    let environment = &sources.environment;
     let mut known = vec![Environment::ENV.to_owned(), Environment::CONFIG_DIR.to_owned()];
     for secret in Secret::ALL {
         known.extend([secret.variable().to_owned(), secret.file_variable()]);
@@ -220,7 +239,7 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
     let settings: Vec<_> = schema.keys().map(Environment::variable_of).collect();
     let mut warnings = Vec::new();
     for name in environment.others() {
-        if known.iter().any(|k| k == name) || is_foreign(name) {
+        if known.iter().any(|k| k == name) || is_foreign(name) || Secret::is_of_a_scope(name) {
             continue;
         }
         let meant = nearest(name, known.iter().chain(&settings).map(String::as_str));
@@ -228,7 +247,7 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
         warnings.push(format!("the variable `{name}` is not read{meant}"));
     }
     let has = |name| environment.get(name).map(|value| value.is_some());
-    if has(Environment::CONFIG_DIR)? && !has(Environment::ENV)? {
+    if has(Environment::CONFIG_DIR)? && !has(Environment::ENV)? && sources.scopes()?.is_empty() {
         let text =
             "`SPEEDFIT_CONFIG_DIR` is set but `SPEEDFIT_ENV` is not, so no file is read there";
         warnings.push(text.to_owned());

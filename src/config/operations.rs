@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::CronExpression;
+
 use super::choices::{MissedSlots, NotifyOn};
 use super::settings::Settings;
 use super::validate::{Check, ensure};
@@ -24,7 +26,7 @@ section! {
     /// `[schedule]`
     Schedule {
         /// When runs start, in the settings' time zone; see the calendar of the schedule.
-        cron: String,
+        cron: CronExpression,
         /// What becomes of moments at which nothing ran.
         missed: MissedSlots,
         /// A run starts so many seconds after its moment at the most.
@@ -71,7 +73,8 @@ section! {
 section! {
     /// `[metrics]`
     Metrics {
-        /// File in Prometheus' text format, written after every run; empty writes none.
+        /// File in Prometheus' text format, written after every run, `{scope}` in its name replaced;
+        /// empty writes none.
         file: PathBuf,
         /// Address of a Pushgateway; empty pushes nothing.
         push_url: String,
@@ -79,6 +82,14 @@ section! {
         otlp_url: String,
         /// Longest time of one push or export.
         timeout_s: Whole<1, 300>,
+    }
+}
+
+section! {
+    /// `[shards]`
+    Shards {
+        /// Time after which a run whose shards have not completed is given up.
+        expire_s: Whole<60, 604_800>,
     }
 }
 
@@ -99,6 +110,9 @@ section! {
 /// A day: longer waits are a mistyped number.
 const MAX_JITTER_S: u32 = 86_400;
 
+/// Object storage that files may be copied to; `file` is a folder of this machine.
+const UPLOAD_SCHEMES: [&str; 4] = ["s3://", "gs://", "az://", "file:///"];
+
 pub(super) fn validate(settings: &Settings) -> Check {
     let jitter_s = settings.schedule.jitter_s;
     ensure(jitter_s <= MAX_JITTER_S, &["schedule.jitter_s"], || {
@@ -108,17 +122,35 @@ pub(super) fn validate(settings: &Settings) -> Check {
     ensure(bind.parse::<std::net::SocketAddr>().is_ok(), &["http.bind"], || {
         format!("`http.bind` must be an address and a port such as `127.0.0.1:8765`, not `{bind}`")
     })?;
-    for (key, url) in [
-        ("metrics.push_url", &settings.metrics.push_url),
-        ("metrics.otlp_url", &settings.metrics.otlp_url),
-    ] {
+    telling(settings)?;
+    let retention = &settings.retention;
+    ensure(retention.runs == 0 || retention.runs >= retention.sets, &["retention.runs"], || {
+        "`retention.runs` must not be below `retention.sets`: a set needs its run".to_owned()
+    })
+}
+
+/// Where people are told of runs.
+fn telling(settings: &Settings) -> Check {
+    let metrics = &settings.metrics;
+    for (key, url) in
+        [("metrics.push_url", &metrics.push_url), ("metrics.otlp_url", &metrics.otlp_url)]
+    {
         let is_url = url.is_empty() || url.starts_with("http://") || url.starts_with("https://");
         ensure(is_url && !url.contains('@'), &[key], || {
             format!("`{key}` must be empty or an address `https://…` without user and password")
         })?;
     }
-    let retention = &settings.retention;
-    ensure(retention.runs == 0 || retention.runs >= retention.sets, &["retention.runs"], || {
-        "`retention.runs` must not be below `retention.sets`: a set needs its run".to_owned()
+    let has_otlp = cfg!(feature = "otlp");
+    ensure(has_otlp || metrics.otlp_url.is_empty(), &["metrics.otlp_url"], || {
+        "`metrics.otlp_url` needs a build of speedfit with the feature `otlp`, which this is not"
+            .to_owned()
+    })?;
+    let upload = settings.output.upload_url.as_str();
+    let is_object_storage = UPLOAD_SCHEMES.iter().any(|scheme| upload.starts_with(scheme));
+    let is_bare = !upload.contains(['@', '?', '#']);
+    ensure(upload.is_empty() || (is_object_storage && is_bare), &["output.upload_url"], || {
+        "`output.upload_url` must be empty or an address such as `s3://bucket/folder`, \
+         `gs://bucket/folder` or `az://container/folder`, without keys"
+            .to_owned()
     })
 }

@@ -21,6 +21,8 @@ pub enum Origin {
     Variable(String),
     /// A flag of the command line, with its dashes.
     Flag(String),
+    /// What a run, of this number, was made with.
+    Run(i64),
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +31,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Run(run_id) => write!(f, "run {run_id}"),
         }
     }
 }
@@ -39,7 +42,7 @@ impl Origin {
     pub(super) fn spell(&self, key: &str) -> String {
         match self {
             Self::Variable(_) => Environment::variable_of(key),
-            Self::Default | Self::File { .. } | Self::Flag(_) => key.to_owned(),
+            Self::Default | Self::File { .. } | Self::Flag(_) | Self::Run(_) => key.to_owned(),
         }
     }
 }

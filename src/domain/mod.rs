@@ -4,9 +4,11 @@
 
 pub mod acceptance;
 pub mod band;
+pub mod cron;
 pub mod detail;
 pub mod group;
 pub mod incident_id;
+pub mod notice;
 pub mod parameters;
 pub mod published;
 pub mod record;
@@ -14,14 +16,19 @@ pub mod refusal;
 pub mod request;
 pub mod results;
 pub mod run;
+pub mod scope_metrics;
 pub mod selection;
+pub mod selector;
+pub mod shard;
 pub mod window;
 
 pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
+pub use cron::CronExpression;
 pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
 pub use incident_id::{IdColumn, IncidentId};
+pub use notice::{NoticeKind, PreviousRun, RunNotice};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
 };
@@ -31,5 +38,8 @@ pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
 pub use request::RequestDetail;
 pub use results::RunResults;
 pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
-pub use selection::Selection;
+pub use scope_metrics::ScopeMetrics;
+pub use selection::{Criterion, RegionTerm, Selection};
+pub use selector::{GroupState, Method, Selector, SelectorError};
+pub use shard::Shard;
 pub use window::Window;

@@ -135,6 +135,12 @@ impl RefusalTally {
         }
     }
 
+    /// Forgets the refusals of a region; returns how many there were.
+    pub fn forget(&mut self, region: &str) -> u64 {
+        let reasons = self.rows.remove(clip(region)).unwrap_or_default();
+        reasons.values().map(|(count, _)| count).sum()
+    }
+
     /// All refusals.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -1,6 +1,8 @@
 //! What a run was asked for beyond its window and model: kept with the request, so that whoever finds
 //! it later can do exactly that.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::group::GroupKey;
@@ -44,6 +46,34 @@ impl RequestDetail {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// For people: what is not empty, in a line.
+impl fmt::Display for RequestDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.retry_of.map(|of| format!("retry of run {of}")));
+        match self.groups.len() {
+            0 => {}
+            1 => parts.push("1 group".to_owned()),
+            n => parts.push(format!("{n} groups")),
+        }
+        let terms = |name: &str, terms: &[String]| {
+            (!terms.is_empty()).then(|| format!("{name} {}", terms.join(" ")))
+        };
+        parts.extend(terms("select", &self.select));
+        parts.extend(terms("exclude", &self.exclude));
+        let flags = [
+            (self.force, "force"),
+            (self.fail_fast, "fail fast"),
+            (self.keep_unpublished, "kept unpublished"),
+        ];
+        parts
+            .extend(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| (*name).to_owned()));
+        parts.extend(self.max_failures.map(|n| format!("at most {n} failures")));
+        parts.extend(self.n_shards.map(|n| format!("{n} shards")));
+        f.write_str(&parts.join(", "))
     }
 }
 

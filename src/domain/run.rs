@@ -45,9 +45,9 @@ named_enum! {
         Requested = "requested",
         /// Holds its scope's lock and works.
         Running = "running",
-        /// Everything was published.
+        /// Everything was published, or kept, where that was asked for.
         Done = "done",
-        /// Published; some groups kept what they had, or have nothing.
+        /// Published, or kept; some groups kept what they had, or have nothing.
         Partial = "partial",
         /// Nothing was published: another run held the lock, or the judge said no.
         Refused = "refused",

@@ -50,6 +50,11 @@ impl RunSlot {
         let was_taken = self.is_taken.swap(true, Ordering::AcqRel);
         (!was_taken).then(|| TakenSlot { is_taken: Arc::clone(&self.is_taken) })
     }
+
+    /// Whether a run is under way.
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for TakenSlot {

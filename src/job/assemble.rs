@@ -60,7 +60,7 @@ pub fn judged(
         set.parameters.extend(parameters);
     }
     for (key, before) in current.rest().filter(|(key, _)| plan.splits.could_make(key)) {
-        let (row, parameters) = unmet(before, plan.selection.contains(&key.region));
+        let (row, parameters) = unmet(before, plan.asks_for(&key));
         set.groups.push(row);
         set.parameters.extend(parameters);
     }

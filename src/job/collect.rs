@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::record::RecordRef;
 use crate::domain::{
-    GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Splits,
+    GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Selection, Splits,
 };
 use crate::fit::holdout::NO_TIME;
 use crate::fit::{Columns, Sample};
@@ -69,7 +69,7 @@ pub struct Collected {
     pub groups: Vec<GroupRecords>,
     /// Refusals by region and reason.
     pub refusals: RefusalTally,
-    /// Rows read: accepted and refused.
+    /// Rows read: accepted and refused; those of groups that are not selected are not among them.
     pub n_read: u64,
     /// Classes of road of the lengths; empty where none were read.
     pub classes: Arc<[String]>,
@@ -81,6 +81,8 @@ pub struct Collected {
 pub struct Collector<'a> {
     limits: &'a Limits,
     splits: &'a Splits,
+    /// Groups that are taken; every one where there is none.
+    selection: Option<&'a Selection>,
     seen_ids: Option<HashSet<u64>>,
     /// Region → band → priority → index in `groups`. Nested, so that a look-up allocates nothing;
     /// a region has few bands and priorities, which are compared faster than they are hashed.
@@ -101,6 +103,7 @@ impl<'a> Collector<'a> {
         Self {
             limits,
             splits,
+            selection: None,
             seen_ids: (repeated_ids == RepeatedIds::Refuse).then(HashSet::new),
             index: HashMap::new(),
             groups: Vec::new(),
@@ -121,6 +124,14 @@ impl<'a> Collector<'a> {
         self
     }
 
+    /// The same, that takes the selected groups only: rows of others, and rows that name no region,
+    /// are passed over before anything is said of them.
+    #[must_use]
+    pub fn selecting(mut self, selection: &'a Selection) -> Self {
+        self.selection = Some(selection).filter(|selection| !selection.is_all());
+        self
+    }
+
     /// Rows so far.
     #[must_use]
     pub fn n_read(&self) -> u64 {
@@ -136,6 +147,9 @@ impl<'a> Collector<'a> {
             self.classes = Arc::clone(&batch.classes);
         }
         for row in batch.rows() {
+            if self.passes_over(&row) {
+                continue;
+            }
             self.n_read += 1;
             match self.limits.check(&row) {
                 Ok(_) if self.is_repeat(&row) => self.refuse(&row, RefusalReason::RepeatedId),
@@ -158,6 +172,14 @@ impl<'a> Collector<'a> {
             Some(covariate) => Err(too_many_levels(covariate)),
             None => Ok(()),
         }
+    }
+
+    /// Whether the row's group is not selected, as far as that is known before its region's parent.
+    fn passes_over(&self, row: &RecordRef<'_>) -> bool {
+        let Some(selection) = self.selection else { return false };
+        let region = row.region.map_or("", str::trim);
+        let (band, priority) = part(self.splits, row);
+        region.is_empty() || !selection.may_take(region, band, priority)
     }
 
     fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) {
@@ -210,12 +232,7 @@ impl<'a> Collector<'a> {
     }
 
     fn group_of(&mut self, row: &RecordRef<'_>, region: &str) -> &mut GroupRecords {
-        let band = match (&self.splits.bands, row.occurred_at_us) {
-            (Some(bands), Some(at_us)) => bands.band_at(at_us),
-            _ => "",
-        };
-        let priority =
-            if self.splits.by_priority { row.priority.map_or("", priority_name) } else { "" };
+        let (band, priority) = part(self.splits, row);
         let found = (self.index.get(region))
             .and_then(|bands| bands.get(band))
             .and_then(|priorities| priorities.get(priority));
@@ -241,6 +258,15 @@ impl<'a> Collector<'a> {
     /// The groups, ordered by key.
     #[must_use]
     pub fn finish(self) -> Collected {
+        let by_parent = self.selection.filter(|selection| selection.reads_parents());
+        let mut collected = self.finish_all();
+        if let Some(selection) = by_parent {
+            collected.keep_selected(selection);
+        }
+        collected
+    }
+
+    fn finish_all(self) -> Collected {
         let mut groups = self.groups;
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         let (covariates, places) = self.cells.map(Cells::finish).unwrap_or_default();
@@ -250,6 +276,15 @@ impl<'a> Collector<'a> {
         let (refusals, n_read, classes) = (self.refusals, self.n_read, self.classes);
         Collected { groups, refusals, n_read, classes, covariates }
     }
+}
+
+/// Band and priority class of a row's group.
+fn part<'r>(splits: &'r Splits, row: &RecordRef<'r>) -> (&'r str, &'r str) {
+    let band = match (&splits.bands, row.occurred_at_us) {
+        (Some(bands), Some(at_us)) => bands.band_at(at_us),
+        _ => "",
+    };
+    (band, if splits.by_priority { row.priority.map_or("", priority_name) } else { "" })
 }
 
 fn too_many_levels(covariate: &str) -> PortError {
@@ -281,6 +316,23 @@ impl Collected {
         parents
     }
 
+    /// Forgets regions that are not selected now that their parents are known, as if no row of them
+    /// had been read. A region's parent is one, so that no group is left with some of its records.
+    fn keep_selected(&mut self, selection: &Selection) {
+        let parents = self.parents();
+        let takes = |group: &GroupRecords| {
+            selection.takes(&group.key, parents.get(&group.key.region).map(String::as_str))
+        };
+        let kept: HashSet<String> =
+            self.groups.iter().filter(|g| takes(g)).map(|g| g.key.region.clone()).collect();
+        for group in self.groups.extract_if(.., |group| !takes(group)) {
+            self.n_read -= group.samples.len() as u64;
+            if !kept.contains(&group.key.region) {
+                self.n_read -= self.refusals.forget(&group.key.region);
+            }
+        }
+    }
+
     /// Adds a group without records for a region, unless it has one.
     pub fn add_region(&mut self, region: &str) {
         let key = GroupKey::region(region);
@@ -297,133 +349,4 @@ impl Collected {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(rows: &[(&str, &str, f64, f64)]) -> RecordBatch {
-        let mut batch = RecordBatch::default();
-        for &(id, region, distance_km, travel_time_s) in rows {
-            batch.push(RecordRef {
-                incident_id: Some(IncidentId::Text(id)),
-                region: Some(region),
-                priority: Some("1"),
-                distance_km: Some(distance_km),
-                travel_time_s: Some(travel_time_s),
-                ..RecordRef::default()
-            });
-        }
-        batch
-    }
-
-    #[test]
-    fn every_row_is_in_a_group_or_refused() {
-        let (limits, splits) = (Limits::default(), Splits::default());
-        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Refuse);
-        collector
-            .take(&batch(&[
-                ("1", "B", 1.0, 120.0),
-                ("2", " A ", 1.0, 120.0),
-                ("2", "A", 1.0, 120.0),
-                ("3", "A", 1.0, 0.0),
-                ("4", "", 1.0, 120.0),
-                ("5", "C", 1.0, -1.0),
-            ]))
-            .unwrap();
-        let collected = collector.finish();
-        let told: Vec<_> = (collected.groups.iter())
-            .map(|g| (g.key.region.as_str(), g.samples.len(), g.n_refused))
-            .collect();
-        assert_eq!(told, [("A", 1, 2), ("B", 1, 0), ("C", 0, 1)]);
-        assert_eq!(collected.n_read, collected.n_used() + collected.refusals.total());
-        assert_eq!(collected.refused_by_reason()[&RefusalReason::RepeatedId], 1);
-    }
-
-    #[test]
-    fn a_numbered_incident_repeats_and_is_shown_by_its_number() {
-        let (limits, splits) = (Limits::default(), Splits::default());
-        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Refuse);
-        let alike = batch(&[("", "A", 1.0, 120.0); 3]);
-        let mut rows = RecordBatch::default();
-        for (number, row) in [10_000_000_000, -1, 10_000_000_000].into_iter().zip(alike.rows()) {
-            rows.push(RecordRef { incident_id: Some(IncidentId::Number(number)), ..row });
-        }
-        collector.take(&rows).unwrap();
-        let collected = collector.finish();
-        assert_eq!(collected.n_used(), 2);
-        let told = collected.refusals.into_rows();
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].reason, RefusalReason::RepeatedId);
-        assert_eq!(told[0].examples, ["10000000000"]);
-    }
-
-    #[test]
-    fn repeats_are_kept_by_default_and_priority_splits() {
-        let limits = Limits::default();
-        let splits = Splits { by_priority: true, ..Splits::default() };
-        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
-        collector.take(&batch(&[("1", "A", 1.0, 120.0), ("1", "A", 2.0, 150.0)])).unwrap();
-        let groups = collector.finish().groups;
-        assert_eq!(groups.len(), 1);
-        assert_eq!(groups[0].key.priority, "1");
-        assert_eq!(groups[0].samples.len(), 2);
-    }
-
-    #[test]
-    fn columns_are_kept_where_they_are_asked_for() {
-        let limits = Limits { needs_lengths: true, ..Limits::default() };
-        let (splits, factors) =
-            (Splits::default(), FactorPlan { by_priority: true, ..FactorPlan::default() });
-        let classes = Arc::from(["a".to_owned(), "b".to_owned()]);
-        let mut batch = RecordBatch::of_classes(&classes);
-        let row = RecordRef {
-            region: Some("A"),
-            distance_km: Some(2.0),
-            travel_time_s: Some(200.0),
-            ..RecordRef::default()
-        };
-        let lengths = [[Some(1.5), Some(0.5)], [Some(2.0), Some(0.0)], [Some(2.0), None]];
-        for (lengths, (priority, at)) in lengths.iter().zip([("2", 7), ("1", -1), ("1", 0)]) {
-            let occurred_at_us = (at >= 0).then_some(at * 1_000_000 + 1);
-            batch.push(RecordRef {
-                lengths_km: lengths,
-                priority: Some(priority),
-                occurred_at_us,
-                ..row
-            });
-        }
-        let collect = |factors: &FactorPlan, limits: &Limits, keeps_times| {
-            let collector = Collector::new(limits, &splits, RepeatedIds::Keep);
-            let mut collector = collector.keeping(factors, keeps_times);
-            collector.take(&batch).unwrap();
-            collector.finish()
-        };
-        let all = collect(&factors, &limits, true);
-        let group = &all.groups[0];
-        assert_eq!((group.samples.len(), group.n_refused), (2, 1));
-        assert_eq!(group.columns.lengths_km, [1.5, 0.5, 2.0, 0.0]);
-        assert_eq!((group.columns.n_classes, &group.columns.cells), (2, &vec![1, 0]));
-        assert_eq!(group.times, [7, NO_TIME]);
-        assert_eq!(all.covariates.names, ["priority_2"]);
-        assert_eq!(all.covariates.cells, [[0.0], [1.0]]);
-        assert_eq!(&*all.classes, ["a", "b"]);
-        let none = collect(&FactorPlan::default(), &Limits::default(), false);
-        let group = &none.groups[0];
-        assert_eq!((group.samples.len(), group.columns.is_empty()), (3, true));
-        assert!(group.times.is_empty() && none.classes.is_empty());
-    }
-
-    /// The 16 bytes of a sample may not become more than 20 by the room kept for more.
-    #[test]
-    fn a_large_group_keeps_little_room_to_spare() {
-        let (limits, splits) = (Limits::default(), Splits::default());
-        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
-        let rows = batch(&[("1", "A", 1.0, 120.0); 1000]);
-        for n_taken in 1..=300 {
-            collector.take(&rows).unwrap();
-            let samples = &collector.groups[0].samples;
-            assert_eq!(samples.len(), n_taken * 1000);
-            let most = if n_taken == 1 { MAX_DOUBLED } else { samples.len() * 5 / 4 };
-            assert!(samples.capacity() <= most, "{} of {}", samples.len(), samples.capacity());
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! How a run can fail as a whole.
 
-use crate::domain::{RunId, RunStatus};
+use crate::domain::{GroupKey, RunId, RunStatus};
 use crate::ports::PortError;
 
 /// A failure of a run, never of a single group.
@@ -45,6 +45,22 @@ pub enum JobError {
         #[source]
         cause: PortError,
     },
+    /// A shard that is no part of the run that is open.
+    #[error("this shard is no part of run {run_id}, which is open: {why}")]
+    ShardMisfit {
+        /// The run.
+        run_id: RunId,
+        /// Why not.
+        why: String,
+    },
+    /// A group failed in a run that was to stop there.
+    #[error("{}", super::overrule::first_failure(group, why))]
+    GroupFailed {
+        /// The group.
+        group: GroupKey,
+        /// Why it failed.
+        why: String,
+    },
     /// The stop signal.
     #[error("stopped; nothing was published")]
     Cancelled,
@@ -70,7 +86,8 @@ impl JobError {
         match self {
             Self::Source { .. } => EXIT_SOURCE,
             Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
-            Self::ScopeBusy { .. } => EXIT_REFUSED,
+            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
+            Self::GroupFailed { .. } => EXIT_NOTHING_PUBLISHED,
             Self::Cancelled => EXIT_STOPPED,
         }
     }
@@ -80,7 +97,9 @@ impl JobError {
     pub fn status(&self) -> RunStatus {
         match self {
             Self::Source { .. } | Self::Store { .. } | Self::LockLost { .. } => RunStatus::Failed,
-            Self::ScopeBusy { .. } => RunStatus::Refused,
+            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => {
+                RunStatus::Refused
+            }
             Self::Cancelled => RunStatus::Cancelled,
         }
     }
@@ -99,10 +118,19 @@ mod tests {
             JobError::Store { operation: "read", store_name: scope(), cause: cause() },
             JobError::ScopeBusy { run_id: RunId(1), scope: scope() },
             JobError::LockLost { run_id: RunId(1), scope: scope(), cause: cause() },
+            JobError::GroupFailed { group: GroupKey::region("A"), why: scope() },
             JobError::Cancelled,
         ];
         let codes = failures.each_ref().map(JobError::exit_code);
-        assert_eq!(codes, [EXIT_SOURCE, EXIT_STORE, EXIT_REFUSED, EXIT_STORE, EXIT_STOPPED]);
+        let expected = [
+            EXIT_SOURCE,
+            EXIT_STORE,
+            EXIT_REFUSED,
+            EXIT_STORE,
+            EXIT_NOTHING_PUBLISHED,
+            EXIT_STOPPED,
+        ];
+        assert_eq!(codes, expected);
         assert!(failures.iter().all(|failure| RunStatus::Requested.may_become(failure.status())));
         assert!(failures.iter().all(|failure| RunStatus::Running.may_become(failure.status())));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use crate::domain::{GroupKey, ParameterSet, RefusalReason, RefusalRow};
 use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
@@ -86,7 +86,8 @@ pub async fn fit_source(
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let mut collected = read(plan, source, clock, observer, cancel).await?;
+    let reading = read(plan, source, clock, observer, cancel);
+    let mut collected = reading.instrument(info_span!("read")).await?;
     let read_done = clock.now();
     plan.add_silent_regions(&mut collected);
     let n_used = collected.n_used();
@@ -98,9 +99,12 @@ pub async fn fit_source(
     let groups = match models {
         Some(models) => {
             let task = Arc::new(Task::new(plan, models, cut, CurrentParameters::of(current)));
-            let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
-            let fits = chosen(plan, &task.models, fits);
-            pooled(plan, &task.models, fits, parents, cancel).await?
+            let fitting = async {
+                let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
+                let fits = chosen(plan, &task.models, fits);
+                pooled(plan, &task.models, fits, parents, cancel).await
+            };
+            fitting.instrument(info_span!("fit")).await?
         }
         None if groups.is_empty() => Vec::new(),
         None => return Err(without_lengths(source.describe())),
@@ -166,17 +170,28 @@ async fn fit_groups(
     let n_total = groups.len();
     let mut waiting = groups;
     waiting.sort_by_key(|group| group.samples.len());
+    // A run of several shards ends by its verdict, so that what they staged is cleared away.
+    let asked = &plan.request.detail;
+    let stops_at_failure = asked.fail_fast && asked.n_shards.is_none();
+    // A child, so that fits under way notice a run that stops early.
+    let stop_fits = cancel.child_token();
+    let _stop_on_return = stop_fits.clone().drop_guard();
     let mut fits: JoinSet<GroupFits> = JoinSet::new();
     let mut fitted = Vec::with_capacity(n_total);
     loop {
         while fits.len() < plan.workers.get() && !cancel.is_cancelled() {
             let Some(group) = waiting.pop() else { break };
-            let (task, cancel) = (Arc::clone(task), cancel.clone());
-            fits.spawn_blocking(move || fit_group(group, &task, &|| cancel.is_cancelled()));
+            let (task, stop) = (Arc::clone(task), stop_fits.clone());
+            fits.spawn_blocking(move || fit_group(group, &task, &|| stop.is_cancelled()));
         }
         match fits.join_next().await {
             Some(Ok(group)) => {
-                debug!(region = %group.key.region, n_used = group.n_used, "group fitted");
+                let (key, n_used) = (&group.key, group.n_used);
+                debug!(region = %key.region, band = %key.band, priority = %key.priority, n_used, "group fitted");
+                let lost = group.is_lost(plan.judge.min_records).filter(|_| stops_at_failure);
+                if let Some(why) = lost.filter(|_| !cancel.is_cancelled()) {
+                    return Err(JobError::GroupFailed { group: group.key, why });
+                }
                 fitted.push(group);
                 observer.notice(RunEvent::GroupsFitted { n_done: fitted.len(), n_total });
             }

@@ -13,6 +13,7 @@ use super::choose::Criterion;
 use super::collect::GroupRecords;
 use super::current::CurrentParameters;
 use super::fitting::FittedGroup;
+use super::judge::no_fit;
 use super::plan::RunPlan;
 use super::pool::PoolPlan;
 
@@ -145,6 +146,23 @@ impl GroupFits {
             })
         };
         (0..=candidate).rev().find(|&j| is_told(j)).unwrap_or(candidate)
+    }
+
+    /// Why nothing can come of the group: no candidate fits, or there are too few records, and no
+    /// other group lends a hand.
+    pub(super) fn is_lost(&self, min_records: u64) -> Option<String> {
+        if self.observations.is_some() {
+            return None;
+        }
+        if self.n_used < min_records {
+            return Some(format!("{} records, {min_records} needed", self.n_used));
+        }
+        let why = |of: &ModelFit| match &of.report {
+            Ok(report) => no_fit(report),
+            Err(why) => Some(why.clone()),
+        };
+        let all: Option<Vec<String>> = self.fits.iter().map(why).collect();
+        all?.pop()
     }
 
     /// The group with the fit of one candidate.

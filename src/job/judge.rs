@@ -1,12 +1,18 @@
 //! What may be published: pure rules over a fit and the set that is current.
+//!
+//! A rule says what is wrong in one sentence with its figures and its limit, or nothing. Knows neither
+//! where records come from nor what becomes of a group that it objects to.
 
-use std::collections::BTreeMap;
+mod published;
+#[cfg(test)]
+mod tests;
 
-use crate::domain::{GroupKey, GroupOutcome, ParameterRow, ParameterSet};
 use crate::fit::models::RoadClass;
-use crate::fit::{Curve, Estimate, FitReport, Identification, Termination};
+use crate::fit::options::Bound;
+use crate::fit::{Estimate, FitReport, Identification, Termination};
 
 use super::fitting::FittedGroup;
+pub use published::PublishedCurves;
 
 /// When a group's new parameters may replace the current ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,16 +23,49 @@ pub struct JudgeRules {
     pub min_cruise_speed_kmh: f64,
     /// Highest plausible cruise speed, km/h.
     pub max_cruise_speed_kmh: f64,
+    /// Ranges that published parameters must lie in, in their published units, told by the records or
+    /// not.
+    pub bounds: Vec<Bound>,
+    /// Widest interval of a speed, its upper end over its lower; 0 is no limit.
+    pub max_interval_ratio: f64,
     /// Largest relative change of the predicted median time against the current set.
     pub max_time_change: f64,
     /// Where that change is looked at, km; beyond the group's longest trip, at that trip.
     pub reference_distances_km: Vec<f64>,
+    /// Largest change of a parameter against the current set of the same model, in standard errors of
+    /// the change; 0 is no limit.
+    pub max_change_std_errors: f64,
+    /// By how much the mean log score on the records held out may be below that of the current set; 0
+    /// is no limit.
+    pub max_score_drop: f64,
     /// Smallest share of the accepted records that must stand behind published groups.
     pub min_share_published: f64,
+    /// Smallest share of the groups that must pass.
+    pub min_share_groups: f64,
+}
+
+impl Default for JudgeRules {
+    /// Those of `config/default.toml`, which a test holds.
+    fn default() -> Self {
+        Self {
+            min_records: 40,
+            min_cruise_speed_kmh: 5.0,
+            max_cruise_speed_kmh: 200.0,
+            bounds: Vec::new(),
+            max_interval_ratio: 0.0,
+            max_time_change: 0.5,
+            reference_distances_km: vec![2.0, 5.0],
+            max_change_std_errors: 0.0,
+            max_score_drop: 0.0,
+            min_share_published: 0.5,
+            min_share_groups: 0.0,
+        }
+    }
 }
 
 impl JudgeRules {
-    /// Says why the group's estimates must not be published, or nothing.
+    /// Says why the group's estimates must not be published, or nothing. What speaks of the fit alone
+    /// comes first, then what compares it with the current set.
     #[must_use]
     pub fn objection(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
         // What was learned from records is better than what others tell.
@@ -34,38 +73,70 @@ impl JudgeRules {
         if group.n_used == 0 && (group.pooled.is_none() || is_learned()) {
             return Some(format!("all {} rows were refused", group.n_refused));
         }
-        if let Some(pooled) = &group.pooled {
-            return self
-                .implausible_speed(pooled.estimates.iter().map(|row| &row.estimate))
-                .or_else(|| self.jump(group, current));
-        }
-        let report = match &group.fit {
-            Ok(report) => report,
-            Err(why) => return Some(why.clone()),
+        let (model, estimates) = match self.estimates(group) {
+            Ok(found) => found,
+            Err(why) => return Some(why),
         };
-        if group.n_used < self.min_records {
-            return Some(format!("{} records, {} needed", group.n_used, self.min_records));
-        }
-        no_fit(report)
-            .or_else(|| self.implausible_speed(report.estimates.iter()))
+        self.implausible_speed(&estimates)
+            .or_else(|| self.out_of_bounds(&estimates))
+            .or_else(|| self.wide_interval(&estimates))
             .or_else(|| self.jump(group, current))
+            .or_else(|| self.moved(group, model, &estimates, current))
+            .or_else(|| self.worse_score(group))
     }
 
-    fn implausible_speed<'a>(
+    /// What would be published, and its model; or why there is nothing.
+    fn estimates<'a>(
         &self,
-        mut estimates: impl Iterator<Item = &'a Estimate>,
-    ) -> Option<String> {
+        group: &'a FittedGroup,
+    ) -> Result<(&'a str, Vec<&'a Estimate>), String> {
+        if let Some(pooled) = &group.pooled {
+            return Ok((pooled.model, pooled.estimates.iter().map(|e| &e.estimate).collect()));
+        }
+        let report = group.fit.as_ref().map_err(String::clone)?;
+        if group.n_used < self.min_records {
+            return Err(format!("{} records, {} needed", group.n_used, self.min_records));
+        }
+        match no_fit(report) {
+            Some(why) => Err(why),
+            None => Ok((report.model, report.estimates.iter().collect())),
+        }
+    }
+
+    fn implausible_speed(&self, estimates: &[&Estimate]) -> Option<String> {
         let (min, max) = (self.min_cruise_speed_kmh, self.max_cruise_speed_kmh);
-        estimates.find_map(|e| {
+        estimates.iter().find_map(|e| {
             let what = match RoadClass::class_of(&e.name) {
                 Some(class) => format!("speed on roads of class `{class}`"),
-                None if e.name == "cruise_speed_kmh" => "cruise speed".to_owned(),
+                None if e.name == CRUISE_SPEED => "cruise speed".to_owned(),
                 None => return None,
             };
             // Where the records do not tell the speed, it serves as an extrapolation only.
             let told = e.identification == Identification::Ok;
             let outside = told && !(min..=max).contains(&e.value);
             outside.then(|| format!("{what} {:.1} km/h is outside {min} to {max} km/h", e.value))
+        })
+    }
+
+    /// The application reads every value, also one that the records do not tell.
+    fn out_of_bounds(&self, estimates: &[&Estimate]) -> Option<String> {
+        self.bounds.iter().find_map(|Bound { name, min, max }| {
+            let mut of_name = estimates.iter().filter(|e| e.name == *name && e.value.is_finite());
+            let outside = of_name.find(|e| !(*min..=*max).contains(&e.value))?;
+            Some(format!("{name} {} is outside {min} to {max}", figure(outside.value)))
+        })
+    }
+
+    fn wide_interval(&self, estimates: &[&Estimate]) -> Option<String> {
+        let limit = self.max_interval_ratio;
+        let mut speeds = estimates.iter().filter(|e| is_speed(&e.name) && limit > 0.0);
+        speeds.find_map(|e| {
+            let (Some(low), Some(high)) = e.interval else { return None };
+            let is_wide = low <= 0.0 || high / low > limit;
+            is_wide.then(|| {
+                let name = &e.name;
+                format!("the interval of {name}, {low:.1} to {high:.1}, is wider than 1 to {limit}")
+            })
         })
     }
 
@@ -89,10 +160,80 @@ impl JudgeRules {
             })
         })
     }
+
+    /// The parameter that moves by the most standard errors, where that is too many. Only what both
+    /// tell is compared: of the same model, each with a standard error, learned from records.
+    fn moved(
+        &self,
+        group: &FittedGroup,
+        model: &str,
+        estimates: &[&Estimate],
+        current: &PublishedCurves<'_>,
+    ) -> Option<String> {
+        let limit = self.max_change_std_errors;
+        if limit <= 0.0 || !current.is_learned(&group.key) {
+            return None;
+        }
+        let moves = estimates.iter().filter_map(|e| {
+            let before = current.parameter(&group.key, model, &e.name)?;
+            let n_errors =
+                change_in_std_errors((before.estimate, before.std_error), (e.value, e.std_error))?;
+            Some((n_errors.abs(), e, before.estimate))
+        });
+        let (n_errors, e, before) = moves.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (n_errors > limit).then(|| {
+            let (name, before, after) = (&e.name, figure(before), figure(e.value));
+            format!(
+                "{name} moves {before} to {after}, {n_errors:.1} standard errors, limit {limit}"
+            )
+        })
+    }
+
+    /// The scores are those of the group's own fit, which is not what is published of a group with
+    /// few records.
+    fn worse_score(&self, group: &FittedGroup) -> Option<String> {
+        let limit = self.max_score_drop;
+        let is_own = group.pooled.is_none() || group.n_used >= self.min_records;
+        if limit <= 0.0 || !is_own {
+            return None;
+        }
+        let held_out = group.held_out.as_ref()?.as_ref().ok()?;
+        let (new, current) = (held_out.new.log_score, held_out.other?.log_score);
+        (new < current - limit).then(|| {
+            format!(
+                "log score on later records {new:.3}, current {current:.3}, limit {limit} worse"
+            )
+        })
+    }
+}
+
+const CRUISE_SPEED: &str = "cruise_speed_kmh";
+
+fn is_speed(name: &str) -> bool {
+    name == CRUISE_SPEED || RoadClass::class_of(name).is_some()
+}
+
+/// By how many standard errors of the change a value changes from `before` to `after`, each with its
+/// standard error; `None` where one of them has none, so that nothing can be told. The two are taken
+/// as independent, which makes the change look smaller where they share records.
+#[must_use]
+pub fn change_in_std_errors(before: (f64, Option<f64>), after: (f64, Option<f64>)) -> Option<f64> {
+    let told = |error: Option<f64>| error.filter(|error| error.is_finite() && *error > 0.0);
+    let error = told(before.1)?.hypot(told(after.1)?);
+    Some((after.0 - before.0) / error).filter(|n_errors| n_errors.is_finite())
+}
+
+/// Four significant digits.
+fn figure(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let decimals = (3 - value.abs().log10().floor() as i32).clamp(0, 7) as usize;
+    format!("{value:.decimals$}")
 }
 
 /// Why a report holds nothing to publish.
-fn no_fit(report: &FitReport) -> Option<String> {
+pub(super) fn no_fit(report: &FitReport) -> Option<String> {
     match report.termination {
         Termination::CostConverged
         | Termination::StepConverged
@@ -106,177 +247,5 @@ fn no_fit(report: &FitReport) -> Option<String> {
             let why = if report.message.is_empty() { "no fit" } else { &report.message };
             Some(format!("{why} ({})", report.termination))
         }
-    }
-}
-
-/// The curves that a set publishes, by group: told once, since a look through the set for every
-/// group would cost the square of their number.
-#[derive(Clone, Default)]
-pub struct PublishedCurves<'a>(BTreeMap<&'a GroupKey, Published>);
-
-/// A group's curve, and whether records of its own stand behind it.
-#[derive(Clone)]
-struct Published {
-    curve: Curve,
-    is_learned: bool,
-}
-
-impl<'a> PublishedCurves<'a> {
-    /// The curves of a set; none where there is no set.
-    #[must_use]
-    pub fn of(set: Option<&'a ParameterSet>) -> Self {
-        let Some(set) = set else { return Self::default() };
-        let mut rows: BTreeMap<&GroupKey, Vec<&ParameterRow>> = BTreeMap::new();
-        for row in &set.parameters {
-            rows.entry(&row.key).or_default().push(row);
-        }
-        let curves = set.groups.iter().filter_map(|group| {
-            let rows = rows.get(&group.key)?;
-            let rows = rows.iter().map(|p| (p.name.as_str(), p.estimate));
-            let curve = Curve::from_rows(&group.model, rows)?;
-            let is_learned = group.outcome != GroupOutcome::Fallback;
-            Some((&group.key, Published { curve, is_learned }))
-        });
-        Self(curves.collect())
-    }
-
-    /// The curve of a group, where the set publishes one.
-    #[must_use]
-    pub fn get(&self, key: &GroupKey) -> Option<&Curve> {
-        self.0.get(key).map(|published| &published.curve)
-    }
-
-    /// Whether what the set publishes for a group was learned from records of its own.
-    #[must_use]
-    pub fn is_learned(&self, key: &GroupKey) -> bool {
-        self.0.get(key).is_some_and(|published| published.is_learned)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{ParameterRow, ParameterStatus};
-    use crate::job::assemble;
-
-    fn rules() -> JudgeRules {
-        JudgeRules {
-            min_records: 40,
-            min_cruise_speed_kmh: 5.0,
-            max_cruise_speed_kmh: 200.0,
-            max_time_change: 0.5,
-            reference_distances_km: vec![2.0, 5.0],
-            min_share_published: 0.5,
-        }
-    }
-
-    fn estimate(name: &'static str, value: f64) -> Estimate {
-        Estimate {
-            name: name.into(),
-            unit: "",
-            value,
-            std_error: None,
-            interval: (None, None),
-            identification: Identification::Ok,
-            reason: String::new(),
-        }
-    }
-
-    fn group(cruise_speed_kmh: f64) -> FittedGroup {
-        let report = FitReport {
-            model: "constant",
-            termination: Termination::CostConverged,
-            loss: "least_squares",
-            errors: "normal",
-            spread: "constant",
-            covariance: "information",
-            estimates: vec![estimate("cruise_speed_kmh", cruise_speed_kmh)],
-            correlations: vec![Some(1.0)],
-            condition: Some(1.0),
-            metrics: None,
-            log_likelihood: None,
-            aic: None,
-            bic: None,
-            solution: None,
-            n_records: 100,
-            n_iterations: 3,
-            n_evaluations: 4,
-            n_starts: 1,
-            message: String::new(),
-        };
-        FittedGroup {
-            key: GroupKey::region("A"),
-            n_used: 100,
-            n_refused: 7,
-            longest_km: 4.0,
-            class_shares: Vec::new(),
-            bins: Vec::new(),
-            fit: Ok(report),
-            pooled: None,
-            held_out: None,
-            held_out_from: None,
-            choice: String::new(),
-        }
-    }
-
-    fn check(change: impl Fn(&mut FittedGroup), expected: Option<&str>) {
-        let current = assemble::unjudged("s", "constant", &[group(40.0)]);
-        let mut group = group(40.0);
-        change(&mut group);
-        assert_eq!(
-            rules().objection(&group, &PublishedCurves::of(Some(&current))).as_deref(),
-            expected
-        );
-    }
-
-    fn set_speed(group: &mut FittedGroup, speed_kmh: f64) {
-        if let Ok(report) = &mut group.fit {
-            report.estimates[0].value = speed_kmh;
-        }
-    }
-
-    #[test]
-    fn objections_say_why() {
-        check(|_| {}, None);
-        check(|g| g.n_used = 39, Some("39 records, 40 needed"));
-        check(|g| g.n_used = 0, Some("all 7 rows were refused"));
-        check(|g| g.fit = Err("it broke".into()), Some("it broke"));
-        check(|g| set_speed(g, 3.0), Some("cruise speed 3.0 km/h is outside 5 to 200 km/h"));
-        check(|g| set_speed(g, 60.0), None);
-        check(
-            |g| set_speed(g, 20.0),
-            Some("the median time at 2.0 km changes by +100 %, more than 50 %"),
-        );
-        check(
-            |g| g.fit.as_mut().unwrap().termination = Termination::IterationLimit,
-            Some("no fit (iteration_limit)"),
-        );
-    }
-
-    #[test]
-    fn a_speed_that_the_records_do_not_tell_is_not_judged() {
-        let mut group = group(500.0);
-        group.fit.as_mut().unwrap().estimates[0].identification = Identification::NotIdentified;
-        assert_eq!(rules().objection(&group, &PublishedCurves::default()), None);
-    }
-
-    #[test]
-    fn a_current_set_without_the_group_does_not_bind() {
-        let other = ParameterSet {
-            parameters: vec![ParameterRow {
-                key: GroupKey::region("B"),
-                name: "cruise_speed_kmh".into(),
-                unit: "km/h".into(),
-                estimate: 1.0,
-                std_error: None,
-                ci_low: None,
-                ci_high: None,
-                raw_estimate: None,
-                pool_weight: None,
-                status: ParameterStatus::Ok,
-            }],
-            ..ParameterSet::default()
-        };
-        assert_eq!(rules().objection(&group(40.0), &PublishedCurves::of(Some(&other))), None);
     }
 }

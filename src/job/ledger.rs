@@ -77,13 +77,14 @@ impl<'a> Ledger<'a> {
         report: &RunReport,
     ) -> Result<(), JobError> {
         let finished_at = self.clock.now();
-        let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial);
+        let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial)
+            && !plan.request.detail.keep_unpublished;
         let publication = publishes.then(|| Publication {
             scope: plan.request.scope.clone(),
             run_id,
             published_at: finished_at,
             published_by: plan.request.requested_by.clone(),
-            reason: "run".to_owned(),
+            reason: super::history::RUN.to_owned(),
             comment: String::new(),
         });
         let conclusion = Conclusion {

@@ -3,10 +3,12 @@
 //! Knows the world through `ports` only. The order of a run is told in `execute.rs`.
 
 pub mod assemble;
+pub mod backfill;
 pub mod choose;
 pub mod collect;
 pub mod covariates;
 mod current;
+pub mod diff;
 pub mod error;
 pub mod events;
 pub mod execute;
@@ -14,22 +16,31 @@ pub mod fitting;
 mod grace;
 mod group_fit;
 mod hierarchy;
+pub mod history;
 pub mod judge;
 mod ledger;
+pub mod metrics;
 pub mod outcome;
+mod overrule;
 pub mod plan;
 pub mod pool;
 mod pooled_rows;
+pub mod publish;
 mod reading;
+pub mod retention;
+pub mod retry;
 pub mod sample;
+pub mod shards;
 mod standard;
 
 pub use covariates::FactorPlan;
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
-pub use execute::{World, execute, execute_requested, request};
+pub use execute::{World, execute, execute_requested, pick_up, request};
 pub use fitting::{FittedGroup, FittedSource, fit_source};
 pub use judge::JudgeRules;
+pub use metrics::scope_metrics;
 pub use outcome::RunReport;
 pub use plan::{AutoPlan, HoldoutPlan, ModelRecipe, RepeatedIds, RunPlan};
 pub use sample::{Sampled, sample};
+pub use shards::{ShardAsk, ShardOutcome, run_shard};

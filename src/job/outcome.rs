@@ -10,6 +10,7 @@ use super::assemble;
 use super::error::{EXIT_NOTHING_PUBLISHED, EXIT_PARTIAL};
 use super::fitting::{FittedGroup, FittedSource, between};
 use super::judge::PublishedCurves;
+use super::overrule;
 use super::plan::RunPlan;
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
 use crate::domain::{GroupRow, ParameterSet, RunCounts, RunResults, RunStatus};
@@ -45,11 +46,16 @@ pub(super) fn judge(
 ) -> RunReport {
     let judging = clock.now();
     let curves = PublishedCurves::of(current);
-    let objections: Vec<Option<String>> =
+    let mut objections: Vec<Option<String>> =
         fitted.groups.iter().map(|group| plan.judge.objection(group, &curves)).collect();
-    let set = assemble::judged(plan, &fitted.groups, &objections, current);
-    let share = assemble::share_published(&fitted.groups, &objections);
+    let asked = &plan.request.detail;
+    let overruled = overrule::overrule(asked, &fitted.groups, &mut objections);
+    let mut set = assemble::judged(plan, &fitted.groups, &objections, current);
+    overrule::note(&mut set, &overruled);
+    let share =
+        if asked.force { 1.0 } else { assemble::share_published(&fitted.groups, &objections) };
     let verdict = SetVerdict::new(plan, &fitted, &objections, share);
+    let verdict = verdict.as_asked(plan, &fitted, &objections, overruled.len());
     let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
     let now = clock.now();
     let timing = BTreeMap::from([
@@ -94,7 +100,9 @@ pub fn results(
     }
 }
 
-fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
+/// The groups of a set, each with its parameters.
+#[must_use]
+pub fn group_results(set: &ParameterSet) -> Vec<GroupResult> {
     let mut parameters: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in &set.parameters {
         parameters.entry(&row.key).or_default().push(row.clone());
@@ -149,12 +157,47 @@ impl SetVerdict {
                 plan.judge.min_share_published * 100.0
             ));
         }
-        let message = format!("{n_passed} of {n_groups} groups published");
+        let share_groups = n_passed as f64 / n_groups as f64;
+        if !plan.request.detail.force && share_groups < plan.judge.min_share_groups {
+            return Self::refused(format!(
+                "nothing published: only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % \
+                 needed",
+                share_groups * 100.0,
+                plan.judge.min_share_groups * 100.0
+            ));
+        }
+        let became = if plan.request.detail.keep_unpublished { "passed" } else { "published" };
+        let message = format!("{n_passed} of {n_groups} groups {became}");
         if n_passed < n_groups {
             Self { status: RunStatus::Partial, exit_code: EXIT_PARTIAL, message }
         } else {
             Self { status: RunStatus::Done, exit_code: 0, message }
         }
+    }
+
+    /// The same under the rules of the one who asked for the run.
+    fn as_asked(
+        self,
+        plan: &RunPlan,
+        fitted: &FittedSource,
+        objections: &[Option<String>],
+        n_forced: usize,
+    ) -> Self {
+        if self.status == RunStatus::Refused {
+            return self;
+        }
+        let asked = &plan.request.detail;
+        if let Some(why) = overrule::too_many_failures(asked, &fitted.groups, objections) {
+            return Self::refused(why);
+        }
+        let mut message = self.message;
+        if n_forced > 0 {
+            message = format!("{message}, {n_forced} of them forced");
+        }
+        if asked.keep_unpublished {
+            message = format!("{message}, kept unpublished");
+        }
+        Self { message, ..self }
     }
 
     fn refused(message: String) -> Self {
@@ -169,9 +212,9 @@ fn nothing_to_publish(
     objections: &[Option<String>],
 ) -> String {
     if fitted.n_read == 0 {
-        let selected = match plan.selection.patterns() {
-            [] => String::new(),
-            patterns => format!(" for the regions `{}`", patterns.join("`, `")),
+        let selected = match &plan.selection {
+            all if all.is_all() => String::new(),
+            selection => format!(" of {selection}"),
         };
         return format!(
             "nothing published: the source holds no record{selected} in the window ({})",

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::domain::{Limits, RunRequest, Selection, Splits};
+use crate::domain::{GroupKey, Limits, RunRequest, Selection, Shard, Splits};
 use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
 use crate::ports::{Lengths, ReadQuery};
@@ -101,7 +101,9 @@ pub struct RunPlan {
     pub request: RunRequest,
     /// The settings behind the request's hash, as one text, for whoever does it again.
     pub settings_document: String,
-    /// Regions asked for.
+    /// The part of the records that is read; all of them where there is none.
+    pub shard: Option<Shard>,
+    /// Groups asked for.
     pub selection: Selection,
     /// Which records are accepted.
     pub limits: Limits,
@@ -140,6 +142,7 @@ impl RunPlan {
             window: self.request.window,
             selection: self.selection.clone(),
             lengths: if self.limits.needs_lengths { Lengths::Needed } else { Lengths::No },
+            shard: self.shard,
         }
     }
 
@@ -147,6 +150,7 @@ impl RunPlan {
     #[must_use]
     pub fn collector(&self) -> Collector<'_> {
         let collector = Collector::new(&self.limits, &self.splits, self.repeated_ids);
+        let collector = collector.selecting(&self.selection);
         collector.keeping(&self.factors, self.holdout.share > 0.0)
     }
 
@@ -171,8 +175,17 @@ impl RunPlan {
             return;
         }
         let known = self.limits.known_regions.iter().flatten();
-        for region in known.filter(|region| self.selection.contains(region)) {
-            collected.add_region(region);
+        for region in known {
+            if self.asks_for(&GroupKey::region(region)) {
+                collected.add_region(region);
+            }
         }
+    }
+
+    /// Whether a group of which the run saw no row was asked for. Where parents have a say it was
+    /// not, as far as anyone can tell.
+    #[must_use]
+    pub fn asks_for(&self, key: &GroupKey) -> bool {
+        !self.selection.reads_parents() && self.selection.takes(key, None)
     }
 }

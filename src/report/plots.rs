@@ -20,7 +20,8 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>) -> Result<(), Repo
     let results: BTreeMap<&GroupKey, (usize, &GroupResult)> =
         input.results.results.iter().enumerate().map(|(i, r)| (&r.group.key, (i, r))).collect();
     page.raw("<section id=\"plots\">\n<h2>Plots</h2>\n");
-    legend(page, input.plots.iter().any(|plot| plot.previous.is_some()));
+    let any = |holds: fn(&GroupPlot) -> bool| input.plots.iter().any(holds);
+    legend(page, any(|plot| !plot.bins.is_empty()), any(|plot| plot.previous.is_some()));
     for (sheet, plots) in input.plots.chunks(PLOTS_PER_SHEET).enumerate() {
         let first = sheet * PLOTS_PER_SHEET;
         if sheet > 0 {
@@ -36,16 +37,26 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>) -> Result<(), Repo
     Ok(())
 }
 
-fn legend(page: &mut Html, with_previous: bool) {
-    page.raw(concat!(
-        "<p class=\"legend\"><span class=\"key observed\">observed median of trips of about that ",
-        "distance; the line spans 80 % of them (10th to 90th percentile)</span> ",
-        "<span class=\"key curve\">fitted median</span>",
-    ));
+fn legend(page: &mut Html, with_observed: bool, with_previous: bool) {
+    page.raw("<p class=\"legend\">");
+    if with_observed {
+        page.raw(concat!(
+            "<span class=\"key observed\">observed median of trips of about that ",
+            "distance; the line spans 80 % of them (10th to 90th percentile)</span> ",
+        ));
+    }
+    page.raw("<span class=\"key curve\">fitted median</span>");
     if with_previous {
         page.raw(" <span class=\"key previous\">the set that was current before</span>");
     }
-    page.raw("</p>\n<p class=\"hint\">Each plot has its own axes.</p>\n");
+    page.raw("</p>\n<p class=\"hint\">Each plot has its own axes.");
+    if !with_observed {
+        page.raw(concat!(
+            " The curves are those of the published parameters; the records behind them are not ",
+            "kept, so that no observed times stand beside them.",
+        ));
+    }
+    page.raw("</p>\n");
 }
 
 fn fold(page: &mut Html, first: usize, plots: &[GroupPlot]) {

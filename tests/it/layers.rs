@@ -61,6 +61,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["src/adapters/embedded"]),
     (&["tiberius"], &["src/adapters/sqlserver"]),
+    (&["reqwest"], &["src/adapters/web", "src/telemetry/otlp.rs"]),
+    (&["object_store"], &["src/adapters/objects"]),
     (&["anyhow"], &["src/cli", "src/main.rs"]),
     (&["axum"], &["src/http"]),
     (&["hyper"], &["src/http"]),

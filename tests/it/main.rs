@@ -1,5 +1,6 @@
 //! One integration binary, a module per topic.
 
+mod backfill;
 mod bad_input;
 mod cli_shell;
 mod config;
@@ -12,13 +13,20 @@ mod fit_reference;
 mod http;
 mod job;
 mod layers;
+mod manual;
+mod marks;
 mod memory;
+mod nights;
 mod nist;
 mod pipeline;
 mod predict;
 mod process;
 mod reference;
+mod retry;
 mod road_and_factors;
+mod schedule_process;
+mod selection;
+mod shards;
 mod small_groups;
 mod sqlserver_faults;
 mod sqlserver_pipeline;
@@ -29,3 +37,4 @@ mod store_contract;
 mod support;
 pub mod tds;
 mod tds_store;
+mod telling;

@@ -188,3 +188,59 @@ fn runs_on_the_same_data_give_the_same_bits() {
     assert_eq!(parameters("2"), first);
     assert_eq!(parameters("7"), first);
 }
+
+/// The numbers of the current set, to the last bit.
+fn published(desk: &Desk) -> Vec<String> {
+    let current = desk.expect(0, &["show", "current", "--json"]).json();
+    let rows = current["parameters"].as_array().unwrap().iter().map(Value::to_string);
+    let groups = current["groups"].as_array().unwrap().iter().map(Value::to_string);
+    rows.chain(groups).collect()
+}
+
+#[test]
+fn eight_shards_publish_once_what_one_process_would() {
+    let desk = Desk::new();
+    let regions: Vec<String> = (0..40).map(|n| format!("Region {n}")).collect();
+    let mut text = HEADER.to_owned();
+    for (nth, line) in rows(8000).lines().enumerate() {
+        let (id, rest) = line.split_once(',').unwrap();
+        let (_, rest) = rest.split_once(',').unwrap();
+        text.push_str(&format!("{id},{},{rest}\n", regions[nth % regions.len()]));
+    }
+    desk.write("trips.csv", &text);
+    desk.expect(0, &["import", "trips.csv"]);
+    desk.expect(0, &["run", "--scope", "single"]);
+    let single = desk.expect(0, &["show", "current", "--json", "--scope", "single"]).json();
+
+    let start =
+        |shard: &str| desk.start(&["run", "--shard", shard, "--shard-key", "night", "--json"]);
+    // One is killed at once and started again; one is started twice.
+    let mut killed = start("3/8");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let names = ["1/8", "2/8", "3/8", "4/8", "5/8", "6/8", "7/8", "8/8", "5/8"];
+    let shards: Vec<Child> = names.into_iter().map(start).collect();
+    let ended: Vec<Ended> =
+        shards.into_iter().map(|child| Ended::of(child.wait_with_output().unwrap())).collect();
+    for end in &ended {
+        assert_eq!(end.code, Some(0), "{}{}", end.stdout, end.stderr);
+    }
+    let status = desk.expect(0, &["status", "--json"]).json();
+    assert_eq!(status["current"]["run_id"], status["last_run"]["id"]);
+    assert_eq!(status["last_run"]["status"], "done");
+    assert_eq!(statuses(&desk), ["done"]);
+    let whole = |set: &Value| {
+        let rows = set["parameters"].as_array().unwrap().iter();
+        rows.chain(set["groups"].as_array().unwrap()).map(Value::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(published(&desk), whole(&single));
+    // A late one finds the run over.
+    let late = desk.expect(0, &["run", "--shard", "5/8", "--shard-key", "night", "--json"]).json();
+    assert_eq!(late["status"], "done");
+    // A pod of an Indexed Job tells which shard it is.
+    let mut pod = desk.command(&["run", "--shard", "auto/8", "--shard-key", "night", "--json"]);
+    let pod = Ended::of(pod.env("JOB_COMPLETION_INDEX", "7").output().unwrap());
+    assert_eq!(pod.code, Some(0), "{}", pod.stderr);
+    desk.expect(2, &["run", "--shard", "auto/8", "--shard-key", "night"]);
+    desk.expect(2, &["run", "--shard", "9/8"]);
+}

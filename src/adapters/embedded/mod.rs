@@ -18,6 +18,7 @@ mod locks;
 mod parameters;
 mod rows;
 mod schema;
+mod shards;
 mod source;
 
 use std::path::{Path, PathBuf};

@@ -49,6 +49,16 @@ impl ParameterStore for Embedded {
         })
         .await
     }
+
+    async fn sets(&self, scope: &str) -> PortResult<Vec<RunId>> {
+        let scope = scope.to_owned();
+        self.read("read which sets there are", move |transaction| {
+            let mut statement = transaction.prepare(include_str!("sql/sets.sql"))?;
+            let sets = statement.query_map([scope], |row| Ok(RunId(row.get("id")?)))?;
+            Ok(sets.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
 }
 
 fn read_set(

@@ -13,7 +13,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the embedded database, in order.
-static MIGRATIONS: [Migration; 6] = [
+static MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -43,6 +43,11 @@ static MIGRATIONS: [Migration; 6] = [
         version: 6,
         name: "operations",
         sql: include_str!("../../../migrations/embedded/V0006__operations.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "shards",
+        sql: include_str!("../../../migrations/embedded/V0007__shards.sql"),
     },
 ];
 

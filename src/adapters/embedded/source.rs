@@ -13,7 +13,7 @@ use super::error::{EmbeddedError, StatementError};
 use super::lengths::Classes;
 use super::{Embedded, blocking, connection};
 use crate::domain::record::RecordRef;
-use crate::domain::{IncidentId, RecordBatch, Selection};
+use crate::domain::{IncidentId, RecordBatch};
 use crate::ports::{Lengths, PortResult, ReadQuery, RecordSource};
 
 #[async_trait]
@@ -23,7 +23,8 @@ impl RecordSource for Embedded {
     }
 
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
-        if !query.window.is_unbounded() || !query.selection.is_all() {
+        let is_whole = query.selection.is_all() && query.shard.is_none();
+        if !query.window.is_unbounded() || !is_whole {
             return Ok(None);
         }
         self.read("count the records", |transaction| {
@@ -119,7 +120,7 @@ fn send_rows(
         if n_seen.is_multiple_of(RecordBatch::MAX_ROWS) {
             outlet.check()?;
         }
-        if is_selected(&query.selection, text(row, REGION)?) {
+        if is_selected(query, text(row, REGION)?) {
             classes.lengths(row, LENGTHS, &mut lengths)?;
             batch.push(RecordRef { lengths_km: &lengths, ..record(row)? });
         }
@@ -131,9 +132,10 @@ fn send_rows(
     if batch.is_empty() { outlet.check() } else { outlet.send(batch) }
 }
 
-fn is_selected(selection: &Selection, region: Option<&str>) -> bool {
-    let region = region.map(str::trim).unwrap_or_default();
-    selection.is_all() || (!region.is_empty() && selection.contains(region))
+fn is_selected(query: &ReadQuery, region: Option<&str>) -> bool {
+    let (selection, name) = (&query.selection, region.map(str::trim).unwrap_or_default());
+    (selection.is_all() || (!name.is_empty() && selection.contains(name)))
+        && query.shard.is_none_or(|shard| shard.holds(region))
 }
 
 /// A row of `incidents.sql`, its columns by position: names cost as much as the values.

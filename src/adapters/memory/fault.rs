@@ -30,6 +30,8 @@ pub enum Operation {
     Settings,
     /// `RunJournal::prune`.
     Prune,
+    /// Any call of `ShardStage`.
+    Stage,
     /// `ParameterStore::publications`.
     Publications,
     /// `ParameterStore::publish`.
@@ -38,6 +40,8 @@ pub enum Operation {
     Mark,
     /// `ParameterStore::parameter_set`.
     ParameterSet,
+    /// `ParameterStore::sets`.
+    Sets,
     /// `ScopeLocks::try_lock`.
     TryLock,
     /// `ScopeLock::release`.

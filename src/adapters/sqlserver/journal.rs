@@ -180,8 +180,8 @@ impl Unit for Request<'_> {
             &request.code_version,
             &Moment::new(request.requested_at),
             &RunStatus::Requested.as_str(),
-            &request.slot,
-            &detail,
+            &request.slot.as_deref().unwrap_or_default(),
+            &detail.unwrap_or_default(),
         ];
         let sql = self.schema.sql(include_str!("sql/insert_run.sql"));
         match connection.query(&sql, &parameters).await {

@@ -18,6 +18,7 @@ mod parameters;
 mod retry;
 mod rows;
 mod schema;
+mod shards;
 mod source;
 mod store;
 mod unit;

@@ -65,6 +65,14 @@ impl ParameterStore for SqlServerStore {
         }
         Ok(Some(set))
     }
+
+    async fn sets(&self, scope: &str) -> PortResult<Vec<RunId>> {
+        let sql = include_str!("sql/sets.sql");
+        self.read("read which sets there are", sql, &[&scope], |rows| {
+            rows.iter().map(rows::id).collect()
+        })
+        .await
+    }
 }
 
 /// Moves the mark outside a run.

@@ -42,7 +42,7 @@ pub(super) fn time_or_none(row: &Row, column: &str) -> Result<Option<jiff::Times
     cell::<Moment>(row, column)?.timestamp(column)
 }
 
-fn time(row: &Row, column: &str) -> Result<jiff::Timestamp, UnitError> {
+pub(super) fn time(row: &Row, column: &str) -> Result<jiff::Timestamp, UnitError> {
     time_or_none(row, column)?.ok_or_else(|| unreadable(column, "is null"))
 }
 

@@ -19,7 +19,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, MigrationError, plan
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the store, in order.
-static MIGRATIONS: [Migration; 5] = [
+static MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -44,6 +44,11 @@ static MIGRATIONS: [Migration; 5] = [
         version: 5,
         name: "operations",
         sql: include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "shards",
+        sql: include_str!("../../../migrations/sqlserver/V0006__shards.sql"),
     },
 ];
 

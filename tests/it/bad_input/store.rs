@@ -52,7 +52,7 @@ fn a_run_without_records_says_what_to_do() {
     );
     check(
         "run --select nosuch",
-        "error: nothing published: the source holds no record for the regions `nosuch` in the \
+        "error: nothing published: the source holds no record of `nosuch` in the \
          window (all time)\n\
          hint: check the names given to `--select` (`*` stands for any text)\n",
     );
@@ -141,7 +141,7 @@ fn a_newer_store_is_left_alone() {
     database.execute(newer, ()).unwrap();
     database.close().unwrap();
     let stderr = "error: cannot use the database `speedfit.db`\n\
-         caused by: the schema has version 99, this program knows versions up to 6\n\
+         caused by: the schema has version 99, this program knows versions up to 7\n\
          hint: use the version of speedfit that migrated it, or a newer one\n";
     check(&desk, "speedfit.db", stderr);
     desk.fails("migrate", 5, stderr);
@@ -159,7 +159,7 @@ fn an_empty_file_wants_a_schema() {
     desk.fails(
         "status",
         5,
-        "error: the schema of `speedfit.db` has version 0, this program needs 6\n\
+        "error: the schema of `speedfit.db` has version 0, this program needs 7\n\
          hint: run `speedfit migrate`\n",
     );
     desk.done("migrate");

@@ -237,9 +237,18 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     assert_eq!(server.get(path).1, desk.expect(0, &flags).json());
 
     // A second one, of one region; then back to the first.
-    let body = r#"{"select":["North"],"model":"power"}"#;
+    let body = r#"{"select":["North","Harbour*"],"exclude":["region:Harbour*"],"model":"power"}"#;
     assert_eq!(server.post("/api/v1/runs", body).0, 202);
-    assert_eq!(server.until(2, is_over)["detail"]["select"], serde_json::json!(["North"]));
+    let run = server.until(2, is_over);
+    assert_eq!(run["detail"]["exclude"], serde_json::json!(["region:Harbour*"]));
+    let (_, told) = server.get("/api/v1/runs/2");
+    let outcomes = told["groups"].as_array().unwrap().iter();
+    let outcomes: Vec<_> = outcomes.map(|group| &group["outcome"]).collect();
+    assert_eq!(outcomes, ["carried_over", "fitted"], "{told}");
+    assert_eq!(server.post("/api/v1/runs", r#"{"select":["colour:red"]}"#).0, 422);
+    let (_, metrics) = server.call("GET", "/metrics", &[], &[]);
+    let metrics = String::from_utf8(metrics).unwrap();
+    assert!(metrics.contains("{scope=\"default\""), "{metrics}");
     let (status, told) = server.post("/api/v1/rollback", r#"{"reason":"odd"}"#);
     assert_eq!((status, &told["run_id"], &told["comment"]), (200, &1.into(), &"odd".into()));
     assert_eq!(server.get("/api/v1/regions").1["run_id"], 1);
@@ -325,7 +334,9 @@ fn tokens_are_asked_for_and_never_logged() {
     server.token = Some(OPERATE);
     assert_eq!(server.post("/api/v1/rollback", "{}").0, 409);
     assert_eq!(server.get("/api/v1/predict?region=Elm%20Street&distance_km=2").0, 404);
-    let (_, _, log) = server.stop();
+    let (code, _, log) = server.stop();
+    // There was no run to be stopped.
+    assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("/api/v1/predict"), "{log}");
     for secret in [READ, OPERATE, "Elm"] {
         assert!(!log.contains(secret), "{log}");

@@ -167,3 +167,19 @@ pub(super) async fn what_is_current_or_alive_is_never_pruned(f: &Fixture) {
     assert_eq!(parameters, set(&["A"], 61.0).parameters);
     assert!(f.store.request(&request(&scope)).await.unwrap() > asked);
 }
+
+pub(super) async fn sets_that_are_there_are_told(f: &Fixture) {
+    let (a, b) = (f.scope("a"), f.scope("b"));
+    let store: &dyn Store = &*f.store;
+    assert_eq!(store.sets(&a).await.unwrap(), []);
+    let first = published(store, &a, set(&["A"], 60.0)).await.unwrap();
+    let of_b = published(store, &b, set(&["A"], 60.0)).await.unwrap();
+    let second = published(store, &a, set(&["A", "B"], 61.0)).await.unwrap();
+    let empty = running(store, &a).await.unwrap();
+    store.conclude(&ending(empty, RunStatus::Failed)).await.unwrap();
+    running(store, &a).await.unwrap();
+    assert_eq!(f.other.sets(&a).await.unwrap(), [second, first]);
+    assert_eq!(f.other.sets(&b).await.unwrap(), [of_b]);
+    store.prune(&[first], Prune::Set).await.unwrap();
+    assert_eq!(f.other.sets(&a).await.unwrap(), [second]);
+}

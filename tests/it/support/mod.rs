@@ -14,6 +14,19 @@ use speedfit::domain::{
 };
 use speedfit::ports::{Conclusion, PortResult, Store};
 
+/// The rows of a Markdown table, cell by cell, below its head; code marks are left out.
+pub(crate) fn table_after(document: &str, head: &str) -> Vec<Vec<String>> {
+    let lines = document.lines().skip_while(|line| *line != head).skip(2);
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().replace('`', "")).collect()
+    };
+    let rows: Vec<Vec<String>> =
+        lines.take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert!(!rows.is_empty(), "there is no table `{head}`");
+    rows
+}
+
 /// A moment, from RFC 3339.
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

@@ -28,7 +28,7 @@ pub(super) fn install(backend: &SqliteBackend) {
             )
             SELECT
                 COALESCE(MAX(id), 0) + 1, ?1, ?2, ?3, ?4, ?5, CASE WHEN ?6 THEN ?7 END,
-                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 0, 0, 0, 0, 0,
+                CASE WHEN ?8 THEN ?9 END, ?10, ?11, ?12, ?13, ?14, NULLIF(?15, ''), NULLIF(?16, ''), 0, 0, 0, 0, 0,
                 0, 0, 0, 0, ''
             FROM \"speedfit.run\"
             RETURNING id";
@@ -38,6 +38,24 @@ pub(super) fn install(backend: &SqliteBackend) {
         let sql = "INSERT INTO \"speedfit.settings\" (hash, document) VALUES (?1, ?2)
             ON CONFLICT (hash) DO NOTHING";
         change(call, sql, statement)?;
+        Ok(Reply::none())
+    });
+    for (name, table, n_columns) in
+        [("insert_shard_part", "shard_part", 5), ("seal_shard", "run_shard", 6)]
+    {
+        backend.handle(name, move |call, statement| {
+            let columns: Vec<String> = (1..=n_columns).map(|n| format!("?{n}")).collect();
+            let columns = columns.join(", ");
+            let sql = format!("INSERT OR IGNORE INTO \"speedfit.{table}\" VALUES ({columns})");
+            change(call, &sql, statement)?;
+            Ok(Reply::none())
+        });
+    }
+    backend.handle("clear_stage", |call, statement| {
+        for table in ["run_shard", "shard_part"] {
+            let sql = format!("DELETE FROM \"speedfit.{table}\" WHERE run_id = ?1");
+            change(call, &sql, statement)?;
+        }
         Ok(Reply::none())
     });
     backend.handle("start_run", |call, statement| {

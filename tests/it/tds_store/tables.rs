@@ -8,12 +8,13 @@ use crate::tds::{
 
 pub(super) const SCHEMA: &str = "speedfit";
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/sqlserver/V0001__ledger.sql"),
     include_str!("../../../migrations/sqlserver/V0002__views.sql"),
     include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
     include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
     include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
+    include_str!("../../../migrations/sqlserver/V0006__shards.sql"),
 ];
 
 /// Answers the statements that make the schema.

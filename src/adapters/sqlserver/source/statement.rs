@@ -5,7 +5,7 @@ use tiberius::{ColumnData, ToSql};
 
 use super::kinds::Reading;
 use super::wall_clock::WallClock;
-use crate::domain::{Selection, Window};
+use crate::domain::{RegionTerm, Selection, Shard, Window};
 
 /// Days from 0001-01-01 and from 1900-01-01 to 1970-01-01.
 const DAYS_FROM_YEAR_1: i64 = 719_162;
@@ -143,25 +143,29 @@ fn datetime(us: i64) -> Option<DateTime> {
 }
 
 /// Regions that may be selected, in the terms of a quoted column: every name that holds the pieces of
-/// a pattern in order, code point by code point. Blanks around a name do not count here, and no
-/// collation has a say. `None` where the server is not asked.
+/// a pattern, or a name, in order, code point by code point. Blanks around a name do not count here,
+/// and no collation has a say. `None` where the server is not asked.
 pub(super) fn of_selection(
     statement: &mut Statement,
     selection: &Selection,
     column: &str,
     reading: Reading,
 ) -> Option<String> {
-    let patterns = selection.patterns();
-    let is_too_long = |pattern: &String| pattern.encode_utf16().count() > MAX_PATTERN_UNITS;
-    if selection.is_all() || patterns.len() > MAX_PATTERNS || patterns.iter().any(is_too_long) {
+    let terms = selection.region_terms()?;
+    let texts = terms.iter().map(|term| match term {
+        RegionTerm::Pattern(text) | RegionTerm::Name(text) => text,
+    });
+    let is_too_long = |text: &&str| text.encode_utf16().count() > MAX_PATTERN_UNITS;
+    if terms.is_empty() || terms.len() > MAX_PATTERNS || texts.into_iter().any(|t| is_too_long(&t))
+    {
         return None;
     }
     // By way of nvarchar: another collation would change the code page of a varchar.
     let text = format!("CAST({column} AS nvarchar(4000)) COLLATE Latin1_General_100_BIN2");
-    let mut any: Vec<String> = patterns
-        .iter()
-        .map(|pattern| {
-            let value = ColumnData::String(Some(contains(pattern).into()));
+    let mut any: Vec<String> = terms
+        .into_iter()
+        .map(|term| {
+            let value = ColumnData::String(Some(contains(term).into()));
             format!("{text} LIKE {} ESCAPE '\\'", statement.bind(value))
         })
         .collect();
@@ -172,12 +176,25 @@ pub(super) fn of_selection(
     Some(any.join(" OR "))
 }
 
-/// A pattern of `LIKE` for every text that holds the pieces.
-fn contains(pattern: &str) -> String {
+/// The rows of a shard, in the terms of the quoted column of the region: by a hash that the server
+/// computes, so that it sends no row to two shards, and each row to one.
+pub(super) fn of_shard(shard: Shard, column: &str) -> String {
+    // Blanks around a name count no more than they do elsewhere; null goes with the empty name.
+    let name = format!("ISNULL(LTRIM(RTRIM(CAST({column} AS nvarchar(4000)))), N'')");
+    let hash = format!("CAST(SUBSTRING(HASHBYTES('SHA2_256', {name}), 1, 3) AS int)");
+    format!("{hash} % {} = {}", shard.count(), shard.index() - 1)
+}
+
+/// A pattern of `LIKE` for every text that holds the pieces of a pattern, or a name.
+fn contains(term: RegionTerm<'_>) -> String {
+    let (text, has_wildcards) = match term {
+        RegionTerm::Pattern(text) => (text, true),
+        RegionTerm::Name(text) => (text, false),
+    };
     let mut like = String::from("%");
-    for c in pattern.chars() {
+    for c in text.chars() {
         match c {
-            '*' => like.push('%'),
+            '*' if has_wildcards => like.push('%'),
             '%' | '_' | '[' | ']' | '^' | '\\' => like.extend(['\\', c]),
             c => like.push(c),
         }
@@ -191,6 +208,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::domain::GroupKey;
 
     fn window(from: &str, to: &str) -> Window {
         Window { from: from.parse().ok(), to: to.parse().ok() }
@@ -249,5 +267,19 @@ mod tests {
         assert_eq!(statement.parameters, [text(r"%50\% \[a\]\_\\\^%x%"), text("%b%")]);
         let none = of_selection(&mut statement, &Selection::default(), "[r]", Reading::Text);
         assert_eq!(none, None);
+    }
+
+    #[test]
+    fn names_are_told_literally() {
+        let mut statement = Statement::default();
+        let selection = Selection::of_groups(["B0*", "50%"].map(GroupKey::region));
+        let condition = of_selection(&mut statement, &selection, "[r]", Reading::Whole).unwrap();
+        assert_eq!(
+            condition,
+            "CAST([r] AS nvarchar(4000)) COLLATE Latin1_General_100_BIN2 LIKE @P1 ESCAPE '\\' \
+             OR CAST([r] AS nvarchar(4000)) COLLATE Latin1_General_100_BIN2 LIKE @P2 ESCAPE '\\'"
+        );
+        let text = |text: &'static str| ColumnData::String(Some(text.into()));
+        assert_eq!(statement.parameters, [text(r"%50\%%"), text("%B0*%")]);
     }
 }

@@ -25,6 +25,12 @@ pub(super) fn install(connection: &Connection) -> Result<()> {
         let since_1970 = jiff::Timestamp::now().as_microsecond();
         Ok(to_storage(&Value::from_micros(since_1970)))
     })?;
+    // Of the same use, not of the same bytes: digits, so that a part of them is a number again.
+    connection.create_scalar_function("hashbytes", 2, flags, |context| {
+        let text: String = context.get(1)?;
+        let hash = text.bytes().fold(7_u64, |hash, byte| (hash * 31 + u64::from(byte)) % 1_000_003);
+        Ok(format!("{hash:07}").chars().rev().collect::<String>())
+    })?;
     connection.create_collation("tsql_ci", |a, b| compare(&a.to_lowercase(), &b.to_lowercase()))?;
     connection.create_collation("tsql_bin", compare)
 }

@@ -1,0 +1,118 @@
+//! `speedfit retry`: only what failed, with the settings of then.
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::{Failure, Hinted};
+use super::exit::Exit;
+use super::pick::{RunChoice, open_store, pick_run, store_failure};
+use super::run::run_and_tell;
+use crate::bootstrap::Ask;
+use crate::config::{Kept, Loaded};
+use crate::domain::{GroupKey, RequestDetail, RunRow, Trigger};
+use crate::job::retry::{self, Decision, NothingToDo, RetryRefusal};
+use crate::ports::Store;
+
+/// Do again what failed in a run, with its window and the settings that it was made with.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Number of the run, `current`, or `last`: the newest.
+    #[arg(value_name = "RUN", default_value = "last")]
+    run: RunChoice,
+
+    /// Why, for the ledger.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    let loaded = context.load(Vec::new())?;
+    let store = open_store(&loaded).await?;
+    let run = pick_run(&*store, &loaded.settings.scope, options.run).await?;
+    if run.request.scope != loaded.settings.scope {
+        return Err(foreign(&run));
+    }
+    let groups = match decision(&*store, &run).await? {
+        Decision::Whole => Vec::new(),
+        Decision::Groups(groups) => groups,
+        Decision::Nothing(why) => return nothing(&run, why, context),
+        Decision::Refused(why) => return Err(refused(&run, why)),
+    };
+    let loaded = settings_of(&*store, &run, context).await?;
+    run_and_tell(&loaded, ask(&run, groups, options.reason, context.user()), context).await
+}
+
+async fn decision(store: &dyn Store, run: &RunRow) -> anyhow::Result<Decision> {
+    let set = store.parameter_set(run.id).await.map_err(store_failure)?;
+    let groups = set.map(|set| set.groups).unwrap_or_default();
+    let failed = retry::failures(&groups);
+    let since = retry::since(store, run, &failed).await.map_err(store_failure)?;
+    Ok(retry::decide(run, &groups, &since))
+}
+
+/// The settings that the run was made with; where source and store are, and secrets, are those of
+/// now.
+async fn settings_of(store: &dyn Store, run: &RunRow, context: &Context) -> anyhow::Result<Loaded> {
+    let document = store.settings(&run.request.settings_hash).await.map_err(store_failure)?;
+    let Some(document) = document else {
+        let what = anyhow!("the settings of run {} were not kept", run.id);
+        let hint = "`speedfit run --select state:failed` does it with the settings of now";
+        return Err(Hinted::new(hint, Failure::new(Exit::Refused, what)).into());
+    };
+    Ok(context.load_over(&Kept { run_id: run.id.0, document })?)
+}
+
+/// What is asked for: these groups, or all that the run was asked for where there are none.
+fn ask(run: &RunRow, groups: Vec<GroupKey>, reason: String, user: String) -> Ask {
+    let asked = &run.request.detail;
+    let detail = if groups.is_empty() {
+        RequestDetail {
+            select: asked.select.clone(),
+            exclude: asked.exclude.clone(),
+            groups: asked.groups.clone(),
+            keep_unpublished: asked.keep_unpublished,
+            ..RequestDetail::default()
+        }
+    } else {
+        RequestDetail { groups, ..RequestDetail::default() }
+    };
+    Ask {
+        reason,
+        detail: RequestDetail { retry_of: Some(run.id), ..detail },
+        window: Some(run.request.window),
+        ..Ask::new(Trigger::Retry, user)
+    }
+}
+
+fn nothing(run: &RunRow, why: NothingToDo, context: &Context) -> anyhow::Result<Exit> {
+    let id = run.id;
+    if context.json() {
+        context.print_json(&json!({ "retry_of": id, "groups": [], "message": why.to_string() }))?;
+    } else {
+        context.print(&format!("nothing to do for run {id}: {why}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn refused(run: &RunRow, why: RetryRefusal) -> anyhow::Error {
+    let hint = match why {
+        RetryRefusal::NotOver => {
+            "wait for its end; the next run of the scope finds it where it died".to_owned()
+        }
+        RetryRefusal::Pruned => "`speedfit run --from … --to …` does its window again".to_owned(),
+        RetryRefusal::Superseded(newer) => format!(
+            "`speedfit retry {newer}` does what failed in that; `speedfit run --from … --to …` \
+             publishes another window on purpose"
+        ),
+    };
+    let what = anyhow!("run {} is not done again: {why}", run.id);
+    Hinted::new(hint, Failure::new(Exit::Refused, what)).into()
+}
+
+fn foreign(run: &RunRow) -> anyhow::Error {
+    let scope = &run.request.scope;
+    let what = anyhow!("run {} is of scope `{scope}`", run.id);
+    Hinted::new(format!("add `--scope {scope}`"), Failure::new(Exit::Refused, what)).into()
+}

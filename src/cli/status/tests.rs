@@ -1,0 +1,79 @@
+//! What an operator reads on a terminal of 80 columns, in each situation.
+
+use super::*;
+use crate::cli::show::tests::run;
+use crate::domain::RunId;
+use crate::job::history::{PUBLISH, ROLLBACK, RUN};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn publication(id: i64, reason: &str, comment: &str) -> Publication {
+    Publication {
+        scope: "london".to_owned(),
+        run_id: RunId(id),
+        published_at: at("2026-02-27T03:00:09Z"),
+        published_by: "kim".to_owned(),
+        reason: reason.to_owned(),
+        comment: comment.to_owned(),
+    }
+}
+
+fn shown(
+    current: Option<Publication>,
+    last_run: Option<RunRow>,
+    running: Option<RunRow>,
+) -> String {
+    let document = Document {
+        scope: "london",
+        store: "SQL Server sql01.example.org:1433, database `planning`, schema `speedfit`".into(),
+        next_step: next_step(current.as_ref(), last_run.as_ref(), running.as_ref()),
+        last_published: Some(publication(14, RUN, "")).filter(|_| current.is_some()),
+        current,
+        last_run,
+        running,
+    };
+    let shown = text(&document, at("2026-03-01T09:00:00Z"), Some(80));
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    shown
+}
+
+#[test]
+fn after_a_night_without_a_fault() {
+    let done = run(14, RunStatus::Done, "33 of 33 groups published");
+    insta::assert_snapshot!(shown(Some(publication(14, RUN, "")), Some(done), None));
+}
+
+#[test]
+fn after_a_rollback() {
+    let done = run(14, RunStatus::Done, "33 of 33 groups published");
+    let comment = "the feed of the night counted minutes as seconds in three boroughs";
+    insta::assert_snapshot!(shown(Some(publication(12, ROLLBACK, comment)), Some(done), None));
+}
+
+#[test]
+fn after_a_failure_before_anything_was_published() {
+    let why = "cannot read the records from SQL Server sql01.example.org:1433: the login failed for \
+               user `speedfit_reader`";
+    insta::assert_snapshot!(shown(None, Some(run(1, RunStatus::Failed, why)), None));
+}
+
+#[test]
+fn while_a_run_works() {
+    let works = run(15, RunStatus::Running, "");
+    let current = publication(14, PUBLISH, "checked by hand");
+    insta::assert_snapshot!(shown(Some(current), Some(works.clone()), Some(works)));
+}
+
+#[test]
+fn every_end_has_its_next_step() {
+    let steps = RunStatus::ALL.iter().map(|&status| {
+        let (current, run) = (publication(14, RUN, ""), run(15, status, ""));
+        let running = Some(&run).filter(|run| run.status == RunStatus::Running);
+        format!("{status}: {}", next_step(Some(&current), Some(&run), running))
+    });
+    let steps: Vec<String> = steps.collect();
+    insta::assert_snapshot!(steps.join("\n"));
+    assert_eq!(next_step(None, None, None), "`speedfit run` makes the first set");
+}

@@ -1,0 +1,8 @@
+//! People and machines are told of runs: a webhook that signs, metrics in Prometheus' form, files in
+//! object storage; by the adapters alone, and by the real binary.
+
+mod exposition;
+mod otlp;
+mod program;
+mod receiver;
+mod webhook;
