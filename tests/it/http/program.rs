@@ -227,7 +227,6 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let run = server.until(1, is_over);
     assert_eq!((&run["status"], &run["trigger"]), (&"done".into(), &"api".into()), "{run}");
     assert_eq!(run["requested_by"], "api from 127.0.0.1");
-    assert!(desk.path("speedfit-output/run_results.json").is_file());
 
     let (_, told) = server.get("/api/v1/regions/Harbour%2FEast/parameters");
     assert_eq!(told["parameters"].as_array().unwrap().len(), 3, "{told}");
@@ -259,6 +258,9 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let (status, dry) = server.post("/api/v1/runs", r#"{"dry_run":true}"#);
     assert_eq!((status, &dry["rows"]["read"]), (200, &3_000.into()), "{dry}");
     assert_eq!(server.get("/api/v1/runs").1["runs"].as_array().unwrap().len(), 2);
+    // Its files follow the ledger, and the server waits for them.
+    server.stop();
+    assert!(desk.path("speedfit-output/run_results.json").is_file());
 }
 
 /// A source that the test holds open: a named pipe as CSV file.
