@@ -140,6 +140,8 @@ where
 {
     let filter = EnvFilter::builder().parse(format!("{BEFORE},{level}"))?;
     let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(is_terminal);
+    // It would tell a broken stderr on stderr, and panic.
+    let log = log.log_internal_errors(false);
     let as_json = match format {
         LogFormat::Json => true,
         LogFormat::Human => false,

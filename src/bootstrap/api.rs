@@ -3,6 +3,7 @@
 //! Settings and secrets are read anew wherever a fit or a run starts, so that a change of either needs
 //! no restart.
 
+mod mark;
 mod rows;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -19,15 +21,14 @@ use super::world::{WorldError, file_options, store};
 use super::{BootstrapError, outputs};
 use crate::adapters::file::{FileSource, Format};
 use crate::config::{ConfigError, Loaded, Override, Settings, Sources};
-use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Trigger, Window};
+use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Trigger};
 use crate::http::{
-    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, ServiceError, Services, Table,
-    UploadFormat,
+    FitAsk, Fitted, MarkAsk, Requested, RunAsk, ServiceError, Services, Table, UploadFormat,
 };
-use crate::job::publish::{Move, MoveError, MoveRequest, move_mark};
 use crate::job::{self, JobError, Silent, assemble, fit_source};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, Store};
-use crate::telemetry::metrics;
+use crate::schedule::ScheduleStatus;
+use crate::telemetry;
 
 /// The services of one scope.
 pub struct Desk {
@@ -36,6 +37,7 @@ pub struct Desk {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     n_uploads: AtomicU64,
+    schedule: Option<watch::Receiver<ScheduleStatus>>,
 }
 
 impl Desk {
@@ -49,7 +51,13 @@ impl Desk {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WorldError> {
         let store = store(&loaded, true).await?;
-        Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0) })
+        Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0), schedule: None })
+    }
+
+    /// The same, that tells what this schedule does.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Option<watch::Receiver<ScheduleStatus>>) -> Self {
+        Self { schedule, ..self }
     }
 
     /// The settings as they are now, with those that a client asks for on top.
@@ -71,7 +79,7 @@ impl Desk {
     }
 
     async fn prepare(&self, ask: RunAsk, is_dry: bool) -> Result<Launch, ServiceError> {
-        let (ask, overrides) = asked(ask, is_dry);
+        let (ask, overrides) = asked(ask, is_dry)?;
         let loaded = self.load(overrides)?;
         Ok(Launch::prepare(&loaded, ask, Arc::clone(&self.clock)).await?)
     }
@@ -82,9 +90,16 @@ fn asked_wrongly(error: ConfigError) -> ServiceError {
 }
 
 /// What a client asks for, as a run's request and as settings that differ.
-fn asked(ask: RunAsk, is_dry: bool) -> (Ask, Vec<Override>) {
-    let has_window = ask.from.is_some() || ask.to.is_some();
-    let model = ask.model.map(|model| Override::new("model", "fit.model", model));
+fn asked(ask: RunAsk, is_dry: bool) -> Result<(Ask, Vec<Override>), ServiceError> {
+    let mut overrides = Vec::new();
+    if ask.from.is_some() || ask.to.is_some() {
+        let text =
+            |end: Option<jiff::Timestamp>| end.map(|end| end.to_string()).unwrap_or_default();
+        overrides.push(Override::new("from", "window.from", text(ask.from)));
+        overrides.push(Override::new("to", "window.to", text(ask.to)));
+        overrides.push(Override::new("from", "window.days", "0"));
+    }
+    overrides.extend(ask.model.map(|model| Override::new("model", "fit.model", model)));
     let ask = Ask {
         reason: ask.reason,
         detail: RequestDetail {
@@ -92,11 +107,10 @@ fn asked(ask: RunAsk, is_dry: bool) -> (Ask, Vec<Override>) {
             exclude: ask.exclude,
             ..RequestDetail::default()
         },
-        window: has_window.then_some(Window { from: ask.from, to: ask.to }),
         dry_run: is_dry,
         ..Ask::new(Trigger::Api, ask.requested_by)
     };
-    (ask, model.into_iter().collect())
+    Ok((ask, overrides))
 }
 
 #[async_trait]
@@ -197,23 +211,16 @@ impl Services for Desk {
         ask: MarkAsk,
         cancel: &CancellationToken,
     ) -> Result<Publication, ServiceError> {
-        let request = MoveRequest {
-            scope: self.scope().to_owned(),
-            to: match ask.target {
-                MarkTarget::Run(run_id) => Move::Publish(run_id),
-                MarkTarget::Before(run_id) => Move::Rollback(run_id),
-            },
-            requested_by: ask.requested_by,
-            comment: ask.reason,
-            force: ask.force,
-        };
-        let moved = move_mark(&*self.store, &*self.clock, &request, cancel).await?;
-        Ok(moved.publication)
+        mark::move_mark(&*self.store, &*self.clock, self.scope(), ask, cancel).await
+    }
+
+    fn schedule(&self) -> Option<ScheduleStatus> {
+        self.schedule.as_ref().map(|status| status.borrow().clone())
     }
 
     async fn metrics(&self) -> Result<String, ServiceError> {
-        let told = job::scope_metrics(&*self.store, self.scope()).await;
-        Ok(metrics::render(&[told.map_err(ServiceError::Store)?]))
+        let metrics = job::scope_metrics(&*self.store, self.scope()).await;
+        Ok(telemetry::metrics::render(&[metrics.map_err(ServiceError::Store)?]))
     }
 }
 
@@ -237,28 +244,10 @@ impl From<LaunchError> for ServiceError {
                 Self::Store(cause)
             }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
-            LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
             LaunchError::Job(
                 error @ (JobError::ShardMisfit { .. } | JobError::GroupFailed { .. }),
             ) => Self::Refused { message: error.to_string(), hint: None },
-        }
-    }
-}
-
-impl From<MoveError> for ServiceError {
-    fn from(error: MoveError) -> Self {
-        let (message, hint) = (error.to_string(), error.hint());
-        match error {
-            MoveError::NoRun(_) | MoveError::OtherScope { .. } => Self::NotThere { message, hint },
-            MoveError::Busy(scope) => Self::Busy(scope),
-            MoveError::NoPrevious
-            | MoveError::NotOver { .. }
-            | MoveError::NoParameters(_)
-            | MoveError::IsCurrent(_)
-            | MoveError::Unfit { .. }
-            | MoveError::LeavesWithout { .. } => Self::Refused { message, hint },
-            MoveError::Store { cause, .. } => Self::Store(cause),
-            MoveError::Cancelled => Self::Cancelled,
+            LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
         }
     }
 }

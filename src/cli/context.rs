@@ -94,7 +94,8 @@ impl Context {
         Ok(loaded)
     }
 
-    /// What settings are read from, `flags` of the command above everything else.
+    /// What the settings are read from, for whoever reads them again; `flags` as in
+    /// [`load`](Self::load).
     #[must_use]
     pub fn sources(&self, flags: Vec<Override>) -> Sources {
         let mut overrides = self.globals.overrides();

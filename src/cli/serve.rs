@@ -33,7 +33,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
 
-    /// Run by the calendar of the settings, too, as `speedfit schedule` does.
+    /// Run by the calendar of the settings too, like `speedfit schedule`.
     #[arg(long)]
     schedule: bool,
 }
@@ -46,11 +46,12 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let tokens = tokens(&loaded.secrets)?;
     refuse_exposure(address, &tokens)?;
     let api_options = api_options(&loaded, address, tokens);
-    let stop = stop_token()?;
     let scope = loaded.settings.scope.clone();
-    let calendar = options.schedule.then(|| Calendar::of(context)).transpose()?;
+    let stop = stop_token()?;
     let desk = Desk::open(context.sources(flags), loaded, bootstrap::clock()).await;
-    let desk = Arc::new(desk.map_err(world_failure)?);
+    let scheduled = options.schedule.then(|| Scheduled::new(context)).transpose()?;
+    let status = scheduled.as_ref().map(|scheduled| scheduled.schedule.status());
+    let desk = Arc::new(desk.map_err(world_failure)?.with_schedule(status));
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on `{address}`"))
@@ -58,41 +59,41 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let bound = listener.local_addr().context("cannot tell where it listens")?;
     let api = Api::new(desk, api_options, &stop);
     context.print(&format!("listening on http://{bound}\n"))?;
-    let served = async {
-        tokio::select! {
+    let serving = async {
+        let has_run = tokio::select! {
             has_run = http::serve(listener, api.clone()) => has_run,
-            never = renew_tokens(&api, context, &scope) => match never {},
-        }
+            never = renew_tokens(&api, &scope, context) => match never {},
+        };
+        // A server that ends by a mistake takes its schedule with it, so that both are started again.
+        stop.cancel();
+        has_run
     };
-    let (has_run, kept) = tokio::join!(served, keep(calendar, &stop));
+    let (has_run, kept) = match scheduled {
+        Some(scheduled) => tokio::join!(serving, scheduled.run(&stop)),
+        None => (serving.await, Ok(Exit::Done)),
+    };
     let kept = kept?;
     Ok(if has_run { Exit::Stopped } else { kept })
 }
 
-/// The calendar of the settings, and the files that tell its health.
-struct Calendar {
+/// The schedule beside the API, and the files that tell its health.
+struct Scheduled {
     schedule: Schedule,
-    files: BTreeSet<PathBuf>,
+    health_files: BTreeSet<PathBuf>,
 }
 
-impl Calendar {
-    fn of(context: &Context) -> anyhow::Result<Self> {
+impl Scheduled {
+    fn new(context: &Context) -> anyhow::Result<Self> {
         let jobs = jobs(context)?;
-        let files = health_files(&jobs)?;
-        Ok(Self { schedule: schedule_of(jobs, bootstrap::clock())?, files })
+        let health_files = health_files(&jobs)?;
+        Ok(Self { schedule: schedule_of(jobs, bootstrap::clock())?, health_files })
     }
-}
 
-/// Runs by the calendar, where there is one.
-async fn keep(calendar: Option<Calendar>, stop: &CancellationToken) -> anyhow::Result<Exit> {
-    match calendar {
-        Some(Calendar { schedule, files }) => {
-            let kept = keep_schedule(schedule, files, stop).await;
-            // A calendar that broke off ends the server too, so that whoever started it notices.
-            stop.cancel();
-            kept
-        }
-        None => Ok(Exit::Done),
+    async fn run(self, stop: &CancellationToken) -> anyhow::Result<Exit> {
+        let kept = keep_schedule(self.schedule, self.health_files, stop).await;
+        // A calendar that broke off ends the server too, so that whoever started it notices.
+        stop.cancel();
+        kept
     }
 }
 
@@ -101,7 +102,7 @@ const TOKENS_EVERY: Duration = Duration::from_secs(30);
 
 /// Reads the tokens again and again. A list that cannot be read, or is gone, leaves those before it in
 /// force: to ask for none any more takes a restart.
-async fn renew_tokens(api: &Api, context: &Context, scope: &str) -> Infallible {
+async fn renew_tokens(api: &Api, scope: &str, context: &Context) -> Infallible {
     let clock = bootstrap::clock();
     loop {
         clock.sleep(TOKENS_EVERY).await;

@@ -22,7 +22,8 @@ use super::{bodies, fit, mark, predict, probes, regions, router, runs};
     paths(
         regions::list, regions::parameters, predict::predict, fit::fit,
         runs::list, runs::start, runs::show, mark::publish, mark::roll_back,
-        router::openapi, probes::live, probes::ready, probes::metrics,
+        router::openapi, probes::live, probes::ready, probes::schedule,
+        probes::metrics,
     ),
     components(schemas(Problem, bodies::Run, bodies::Group, bodies::Parameter, bodies::Refusal)),
     tags(
@@ -70,7 +71,15 @@ const ERRORS: [(&str, &str, &[&str]); 9] = [
     (
         "404",
         "There is no such thing.",
-        &["list_regions", "region_parameters", "predict", "show_run", "publish_run", "roll_back"],
+        &[
+            "list_regions",
+            "region_parameters",
+            "predict",
+            "show_run",
+            "publish_run",
+            "roll_back",
+            "schedule",
+        ],
     ),
     ("406", "No form of the answer is accepted.", &["fit"]),
     (

@@ -61,6 +61,19 @@ fn not_ready(why: &str) -> Problem {
     Problem::unavailable(why)
 }
 
+/// What the schedule of this process does: of every scope its state, its next moment, its last run.
+#[utoipa::path(
+    get, path = "/api/v1/schedule", tag = "probes", operation_id = "schedule",
+    responses((status = 200, description = "What it does, as in the health file.", body = Object)),
+)]
+pub(super) async fn schedule(State(api): State<Api>) -> Result<Response, Problem> {
+    match api.services().schedule() {
+        Some(status) => Ok(axum::Json(status).into_response()),
+        None => Err(Problem::not_found("this process has no schedule")
+            .with_hint("`speedfit serve --schedule` has one")),
+    }
+}
+
 /// Figures for a monitor, in Prometheus' text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "probes", operation_id = "metrics",

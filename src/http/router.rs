@@ -41,6 +41,7 @@ fn read_routes(api: &Api) -> Router<Api> {
         .route("/api/v1/fit", post(fit::fit).layer(DefaultBodyLimit::disable()))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/schedule", get(probes::schedule))
         .route("/metrics", get(probes::metrics))
         .route_layer(check)
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ServiceError;
 use crate::domain::{ParameterSet, Publication, RunId, RunResults};
 use crate::ports::{Clock, Store};
+use crate::schedule::ScheduleStatus;
 
 /// The form of a file that a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,11 @@ pub trait Services: Send + Sync {
         ask: MarkAsk,
         cancel: &CancellationToken,
     ) -> Result<Publication, ServiceError>;
+
+    /// What the schedule of this process does, where it has one.
+    fn schedule(&self) -> Option<ScheduleStatus> {
+        None
+    }
 
     /// Figures of the job in Prometheus' text format.
     ///
