@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Failure;
@@ -44,10 +45,18 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
 async fn stay_up(jobs: Vec<Job>, clock: Arc<dyn Clock>) -> anyhow::Result<Exit> {
     let cancel = stop_token()?;
     let files = health_files(&jobs)?;
-    let schedule = schedule_of(jobs, clock)?;
+    keep_schedule(schedule_of(jobs, clock)?, files, &cancel).await
+}
+
+/// Runs by the calendar and tells its health, until the stop signal.
+pub(super) async fn keep_schedule(
+    schedule: Schedule,
+    files: BTreeSet<PathBuf>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
     let health = bootstrap::keep_health(files, schedule.status());
     // The health ends with the schedule that it tells of.
-    let (stopped, ()) = tokio::join!(schedule.run(&cancel), health);
+    let (stopped, ()) = tokio::join!(schedule.run(cancel), health);
     if stopped.n_broken > 0 {
         let text = format!("the schedules of {} scopes broke off", stopped.n_broken);
         return Err(Failure::new(Exit::Unexpected, anyhow!(text)).into());

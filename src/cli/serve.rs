@@ -19,7 +19,7 @@ use super::error::{Failure, Hinted};
 use super::exit::Exit;
 use super::jobs::jobs;
 use super::run::world_failure;
-use super::schedule::{health_files, schedule_of};
+use super::schedule::{health_files, keep_schedule, schedule_of};
 use super::signals::stop_token;
 use crate::bootstrap::{self, Desk};
 use crate::config::{Loaded, Override, Secret, Secrets};
@@ -60,18 +60,20 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let api = Api::new(desk, api_options, &stop);
     context.print(&format!("listening on http://{bound}\n"))?;
     let serving = async {
-        tokio::select! {
-            () = http::serve(listener, api.clone()) => {}
+        let has_run = tokio::select! {
+            has_run = http::serve(listener, api.clone()) => has_run,
             never = renew_tokens(&api, &scope, context) => match never {},
-        }
+        };
         // A server that ends by a mistake takes its schedule with it, so that both are started again.
         stop.cancel();
+        has_run
     };
-    match scheduled {
-        Some(scheduled) => _ = tokio::join!(serving, scheduled.run(&stop)),
-        None => serving.await,
-    }
-    Ok(Exit::Stopped)
+    let (has_run, kept) = match scheduled {
+        Some(scheduled) => tokio::join!(serving, scheduled.run(&stop)),
+        None => (serving.await, Ok(Exit::Done)),
+    };
+    let kept = kept?;
+    Ok(if has_run { Exit::Stopped } else { kept })
 }
 
 /// The schedule beside the API, and the files that tell its health.
@@ -87,12 +89,11 @@ impl Scheduled {
         Ok(Self { schedule: schedule_of(jobs, bootstrap::clock())?, health_files })
     }
 
-    async fn run(self, stop: &CancellationToken) {
-        let health = bootstrap::keep_health(self.health_files, self.schedule.status());
-        let (stopped, ()) = tokio::join!(self.schedule.run(stop), health);
-        if stopped.n_broken > 0 {
-            warn!("the schedules of {} scopes broke off", stopped.n_broken);
-        }
+    async fn run(self, stop: &CancellationToken) -> anyhow::Result<Exit> {
+        let kept = keep_schedule(self.schedule, self.health_files, stop).await;
+        // A calendar that broke off ends the server too, so that whoever started it notices.
+        stop.cancel();
+        kept
     }
 }
 

@@ -38,8 +38,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1000);
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves the API until its stop signal fires; then ends connections and waits for its runs, which
-/// are stopped by the same signal, to tell the ledger.
-pub async fn serve(listener: TcpListener, api: Api) {
+/// are stopped by the same signal, to tell the ledger. Returns whether there was one.
+pub async fn serve(listener: TcpListener, api: Api) -> bool {
     let app = router(api.clone());
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -65,6 +65,7 @@ pub async fn serve(listener: TcpListener, api: Api) {
             }
         }
     }
+    let has_run = api.run_slot().is_taken();
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
@@ -74,6 +75,7 @@ pub async fn serve(listener: TcpListener, api: Api) {
     // What is left of the connections ends here; runs may still tell the ledger, within their grace.
     connections.shutdown().await;
     api.tasks().join().await;
+    has_run
 }
 
 async fn accept(

@@ -71,7 +71,15 @@ const ERRORS: [(&str, &str, &[&str]); 9] = [
     (
         "404",
         "There is no such thing.",
-        &["list_regions", "region_parameters", "predict", "show_run", "publish_run", "roll_back"],
+        &[
+            "list_regions",
+            "region_parameters",
+            "predict",
+            "show_run",
+            "publish_run",
+            "roll_back",
+            "schedule",
+        ],
     ),
     ("406", "No form of the answer is accepted.", &["fit"]),
     (

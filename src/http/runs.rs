@@ -178,8 +178,10 @@ pub(super) async fn start(State(api): State<Api>, request: Request) -> Result<Re
     let requested_by = caller(&request);
     let Body(body): Body<RunBody> = Body::from_request(request, &api).await?;
     let (ask, is_dry) = asked(body, requested_by)?;
-    let slot = api.run_slot().take();
-    let slot = slot.ok_or_else(|| busy(&**api.services()))?;
+    let slot = match api.run_slot().take() {
+        Some(slot) => slot,
+        None => slot_of_ended(&api).await?,
+    };
     if is_dry {
         return dry_run(&api, ask, slot).await;
     }
@@ -230,6 +232,16 @@ fn busy(services: &dyn Services) -> Problem {
     ServiceError::Busy(services.scope().to_owned()).into()
 }
 
+/// The slot of a run that is over in the ledger, and still tells others of it.
+async fn slot_of_ended(api: &Api) -> Result<TakenSlot, Problem> {
+    let services = &**api.services();
+    let holder = api.run_slot().run().ok_or_else(|| busy(services))?;
+    let row = services.store().run(holder).await.map_err(Problem::store)?;
+    let is_over = row.is_none_or(|row| row.status.is_final());
+    let slot = is_over.then(|| api.run_slot().take_over(holder)).flatten();
+    slot.ok_or_else(|| busy(services))
+}
+
 /// Refuses where a run of another process is under way. One that died untold does not count: the lock
 /// is free then. Only where the ledger has a running one the lock is tried, so that a run which
 /// starts elsewhere at this moment does not find it taken.
@@ -254,7 +266,8 @@ async fn refuse_second(services: &dyn Services) -> Result<(), Problem> {
 /// Runs in a task of the server's, and returns as soon as the request is written. The client may hang
 /// up at any moment.
 async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem> {
-    let (requested, heard) = Requested::channel();
+    let (requested, numbered) = Requested::channel();
+    let (tell, heard) = oneshot::channel();
     let (told, failed) = oneshot::channel();
     let (services, stop) = (Arc::clone(api.services()), api.stop().clone());
     api.tasks().spawn(async move {
@@ -262,7 +275,14 @@ async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem
             refuse_second(&*services).await?;
             services.run(ask, requested, &stop).await.map_err(Problem::from)
         };
-        let outcome = outcome.await;
+        let number = async {
+            if let Ok(run_id) = numbered.await {
+                slot.name(run_id);
+                // Whoever asked may have hung up.
+                _ = tell.send(run_id);
+            }
+        };
+        let (outcome, ()) = tokio::join!(outcome, number);
         drop(slot);
         if let Err(problem) = outcome {
             // Nobody hears it once the request was written: the ledger and the log tell then.

@@ -86,6 +86,16 @@ async fn a_run_goes_on_when_the_client_hangs_up() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_and_still_tells_of_it_keeps_no_other_away() {
+    let desk = MemoryDesk::talkative();
+    let router = open(&desk);
+    for id in 1..=3 {
+        assert_eq!(post(&router, "/api/v1/runs", "{}").await.status, StatusCode::ACCEPTED);
+        assert_eq!(over(&desk, id).await.status, RunStatus::Done);
+    }
+}
+
+#[tokio::test]
 async fn the_stop_signal_cancels_a_run() {
     let desk = MemoryDesk::gated();
     let (api, stop) = api(&desk, open_options());

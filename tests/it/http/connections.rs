@@ -20,7 +20,7 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 struct Server {
     address: std::net::SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<bool>,
 }
 
 impl Server {
@@ -102,7 +102,7 @@ async fn the_stop_signal_ends_idle_connections_and_lets_runs_tell_the_ledger() {
     desk.reached.cancelled().await;
     server.stop.cancel();
     rest(&mut stream).await;
-    server.task.await.unwrap();
+    assert!(server.task.await.unwrap(), "a run was stopped");
     let row = desk.store.run(RunId(1)).await.unwrap().unwrap();
     assert_eq!(row.status, RunStatus::Cancelled);
     assert!(TcpStream::connect(server.address).await.is_err());
@@ -122,7 +122,7 @@ async fn a_request_that_does_not_end_does_not_hold_the_stop_up() {
     // The request's own limit, that of the connection, and that of the stop.
     desk.clock.until_sleeping(3).await;
     desk.clock.advance(Duration::from_secs(1));
-    server.task.await.unwrap();
+    assert!(!server.task.await.unwrap(), "there was no run");
     assert_eq!(desk.n_uploads(), 0);
     assert_eq!(rest(&mut stream).await, "");
 }

@@ -29,6 +29,8 @@ pub(super) struct MemoryDesk {
     pub(super) reached: CancellationToken,
     /// Lets fits and runs pass the gate once it fires.
     pub(super) gate: CancellationToken,
+    /// Lets a run that is over in the ledger end, too, once it fires.
+    told: CancellationToken,
     /// Fires when a fit or a dry run was cancelled.
     pub(super) noticed: CancellationToken,
     folder: Arc<tempfile::TempDir>,
@@ -42,16 +44,24 @@ impl MemoryDesk {
         desk
     }
 
+    /// A desk whose gate is open, and whose runs never come to the end of telling others.
+    pub(super) fn talkative() -> Self {
+        Self { told: CancellationToken::new(), ..Self::new() }
+    }
+
     /// A desk whose gate is closed.
     pub(super) fn gated() -> Self {
-        Self {
+        let desk = Self {
             store: MemoryStore::default(),
             clock: Arc::new(ManualClock::new(at("2026-02-01T00:00:00Z"))),
             reached: CancellationToken::new(),
             gate: CancellationToken::new(),
+            told: CancellationToken::new(),
             noticed: CancellationToken::new(),
             folder: Arc::new(tempfile::tempdir().unwrap()),
-        }
+        };
+        desk.told.cancel();
+        desk
     }
 
     /// Files of clients that are still there.
@@ -134,7 +144,9 @@ impl Services for MemoryDesk {
             }
             Err(_) => ending(run_id, RunStatus::Cancelled),
         };
-        self.store.conclude(&end).await.map_err(ServiceError::Store)
+        self.store.conclude(&end).await.map_err(ServiceError::Store)?;
+        cancel.run_until_cancelled(self.told.cancelled()).await;
+        Ok(())
     }
 
     async fn dry_run(

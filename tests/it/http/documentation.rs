@@ -41,7 +41,7 @@ async fn every_endpoint_of_the_document_is_there() {
     let router = open(&desk);
     let document = document();
     let operations = operations(&document);
-    assert_eq!(operations.len(), 13);
+    assert_eq!(operations.len(), 14);
     for (method, path, _) in operations {
         let uri = path.replace("{region}", "x").replace("{id}", "1");
         let answer = send(&router, request(&method, &uri, &[], Body::empty())).await;

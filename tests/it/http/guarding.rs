@@ -20,6 +20,7 @@ async fn every_endpoint_has_its_role() {
         ("GET", "/readyz", true, true),
         ("GET", "/api/v1/openapi.json", true, true),
         ("GET", "/metrics", false, true),
+        ("GET", "/api/v1/schedule", false, true),
         ("GET", "/api/v1/regions", false, true),
         ("HEAD", "/api/v1/regions", false, true),
         ("GET", "/api/v1/regions/A/parameters", false, true),

@@ -227,7 +227,6 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let run = server.until(1, is_over);
     assert_eq!((&run["status"], &run["trigger"]), (&"done".into(), &"api".into()), "{run}");
     assert_eq!(run["requested_by"], "api from 127.0.0.1");
-    assert!(desk.path("speedfit-output/run_results.json").is_file());
 
     let (_, told) = server.get("/api/v1/regions/Harbour%2FEast/parameters");
     assert_eq!(told["parameters"].as_array().unwrap().len(), 3, "{told}");
@@ -237,9 +236,18 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     assert_eq!(server.get(path).1, desk.expect(0, &flags).json());
 
     // A second one, of one region; then back to the first.
-    let body = r#"{"select":["North"],"model":"power"}"#;
+    let body = r#"{"select":["North","Harbour*"],"exclude":["region:Harbour*"],"model":"power"}"#;
     assert_eq!(server.post("/api/v1/runs", body).0, 202);
-    assert_eq!(server.until(2, is_over)["detail"]["select"], serde_json::json!(["North"]));
+    let run = server.until(2, is_over);
+    assert_eq!(run["detail"]["exclude"], serde_json::json!(["region:Harbour*"]));
+    let (_, told) = server.get("/api/v1/runs/2");
+    let outcomes = told["groups"].as_array().unwrap().iter();
+    let outcomes: Vec<_> = outcomes.map(|group| &group["outcome"]).collect();
+    assert_eq!(outcomes, ["carried_over", "fitted"], "{told}");
+    assert_eq!(server.post("/api/v1/runs", r#"{"select":["colour:red"]}"#).0, 422);
+    let (_, metrics) = server.call("GET", "/metrics", &[], &[]);
+    let metrics = String::from_utf8(metrics).unwrap();
+    assert!(metrics.contains("{scope=\"default\""), "{metrics}");
     let (status, told) = server.post("/api/v1/rollback", r#"{"reason":"odd"}"#);
     assert_eq!((status, &told["run_id"], &told["comment"]), (200, &1.into(), &"odd".into()));
     assert_eq!(server.get("/api/v1/regions").1["run_id"], 1);
@@ -250,6 +258,9 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let (status, dry) = server.post("/api/v1/runs", r#"{"dry_run":true}"#);
     assert_eq!((status, &dry["rows"]["read"]), (200, &3_000.into()), "{dry}");
     assert_eq!(server.get("/api/v1/runs").1["runs"].as_array().unwrap().len(), 2);
+    // Its files follow the ledger, and the server waits for them.
+    server.stop();
+    assert!(desk.path("speedfit-output/run_results.json").is_file());
 }
 
 /// A source that the test holds open: a named pipe as CSV file.
@@ -325,7 +336,9 @@ fn tokens_are_asked_for_and_never_logged() {
     server.token = Some(OPERATE);
     assert_eq!(server.post("/api/v1/rollback", "{}").0, 409);
     assert_eq!(server.get("/api/v1/predict?region=Elm%20Street&distance_km=2").0, 404);
-    let (_, _, log) = server.stop();
+    let (code, _, log) = server.stop();
+    // There was no run to be stopped.
+    assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("/api/v1/predict"), "{log}");
     for secret in [READ, OPERATE, "Elm"] {
         assert!(!log.contains(secret), "{log}");

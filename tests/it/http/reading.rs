@@ -265,3 +265,9 @@ async fn a_store_that_does_not_answer_is_not_ready() {
     desk.clock.advance(std::time::Duration::from_secs(2));
     insta::assert_snapshot!(probe.await.unwrap().shown());
 }
+
+#[tokio::test]
+async fn a_process_without_a_schedule_says_so() {
+    let answer = get(&open(&MemoryDesk::new()), "/api/v1/schedule").await;
+    insta::assert_snapshot!(answer.shown());
+}
