@@ -8,6 +8,7 @@
 //! domain     what we talk about            fit        the numeric core, no I/O
 //! ports      what a run needs of the world
 //! job        one run, and what operators do to runs
+//! schedule   when runs happen
 //! adapters   the world: SQLite, files, memory
 //! config     layered settings, secrets     report     HTML, plots
 //! bootstrap  wires everything              telemetry  logs
@@ -19,6 +20,7 @@ pub mod fit;
 pub mod ports;
 
 pub mod job;
+pub mod schedule;
 
 pub mod adapters;
 pub mod config;

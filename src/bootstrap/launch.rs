@@ -99,6 +99,23 @@ impl Launch {
         self.finish(outcome)
     }
 
+    /// Runs what was requested and left behind, and writes its files; `None` where another does.
+    ///
+    /// # Errors
+    /// [`LaunchError::Job`].
+    pub async fn pick_up(
+        self,
+        run_id: RunId,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Launched>, LaunchError> {
+        match job::pick_up(run_id, &self.plan, &self.world, observer, cancel).await {
+            Ok(None) => Ok(None),
+            Ok(Some(report)) => self.finish(Ok(report)).map(Some),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     fn finish(self, outcome: Result<RunReport, JobError>) -> Result<Launched, LaunchError> {
         let report = outcome?;
         let outputs = write_outputs(&self.settings, &report, self.world.clock.now());

@@ -1,8 +1,10 @@
 //! The one place that names adapters and wires everything: settings in, a plan and a world out.
 
 mod examine;
+mod health;
 mod import;
 mod launch;
+mod nights;
 mod outputs;
 mod plan;
 mod sqlserver;
@@ -12,8 +14,10 @@ use std::path::PathBuf;
 
 pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
 pub use examine::{can_sample, examine_source, examine_store};
+pub use health::{keep_health, read_health};
 pub use import::{import_batches, import_file};
 pub use launch::{Launch, LaunchError, Launched};
+pub use nights::{ScopeNight, rules};
 pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,
     read_published, write_file, write_outputs,

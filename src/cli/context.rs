@@ -86,19 +86,25 @@ impl Context {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self, flags: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut overrides = self.globals.overrides();
-        overrides.extend(flags);
-        let loaded = Settings::load(&Sources {
-            environment: self.environment.clone(),
-            config_dir: None,
-            file: self.globals.config.clone(),
-            overrides,
-        })?;
+        let loaded = Settings::load(&self.sources(flags))?;
         self.start_log(&loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         Ok(loaded)
+    }
+
+    /// What settings are read from, `flags` of the command above everything else.
+    #[must_use]
+    pub fn sources(&self, flags: Vec<Override>) -> Sources {
+        let mut overrides = self.globals.overrides();
+        overrides.extend(flags);
+        Sources {
+            environment: self.environment.clone(),
+            config_dir: None,
+            file: self.globals.config.clone(),
+            overrides,
+        }
     }
 
     fn start_log(&self, loaded: &Loaded) -> Result<(), ConfigError> {

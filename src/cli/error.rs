@@ -123,7 +123,11 @@ mod tests {
 
     fn unreadable() -> ConfigError {
         let source = io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
-        ConfigError::SecretFile { variable: "SPEEDFIT_STORE_TOKEN", path: "t".into(), source }
+        ConfigError::SecretFile {
+            variable: "SPEEDFIT_STORE_TOKEN".to_owned(),
+            path: "t".into(),
+            source,
+        }
     }
 
     #[test]

@@ -20,7 +20,9 @@ mod events;
 mod export;
 mod fit;
 mod groups;
+mod health;
 mod import;
+mod jobs;
 mod man;
 mod migrate;
 mod numbers;
@@ -30,6 +32,8 @@ mod predict;
 mod prediction;
 mod run;
 mod runs;
+mod schedule;
+mod scopes;
 mod show;
 mod show_config;
 mod signals;
@@ -73,6 +77,9 @@ commands! {
     Show(show),
     Export(export),
     Predict(predict),
+    Schedule(schedule),
+    Scopes(scopes),
+    Health(health),
     Migrate(migrate),
     Doctor(doctor),
     ShowConfig(show_config),

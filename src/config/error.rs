@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::nearest::nearest;
 use super::origin::Origin;
 
 /// A mistake in settings or secrets.
@@ -23,6 +24,16 @@ pub enum ConfigError {
         env: String,
         /// The file.
         path: PathBuf,
+    },
+    /// A scope without a file, where others have one.
+    #[error("there is no scope `{scope}` in `{}`", dir.display())]
+    UnknownScope {
+        /// Its name.
+        scope: String,
+        /// The folder with the scopes' files.
+        dir: PathBuf,
+        /// The scopes that there are.
+        names: Vec<String>,
     },
     /// A settings file cannot be read.
     #[error("cannot read the settings file `{}`", path.display())]
@@ -89,13 +100,13 @@ pub enum ConfigError {
     #[error("both `{variable}` and `{variable}_FILE` are set")]
     SecretTwice {
         /// The first of them.
-        variable: &'static str,
+        variable: String,
     },
     /// A secret's file cannot be read.
     #[error("cannot read the file `{}` that `{variable}_FILE` names", path.display())]
     SecretFile {
         /// The secret's variable, without `_FILE`.
-        variable: &'static str,
+        variable: String,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -120,6 +131,18 @@ fn blame(origins: &[(String, Origin)]) -> String {
     parts.join(", ")
 }
 
+/// Scopes that a hint lists; a longer list helps nobody.
+const MAX_LISTED: usize = 10;
+
+fn scope_hint(scope: &str, names: &[String]) -> String {
+    if let Some(meant) = nearest(scope, names.iter().map(String::as_str)) {
+        return format!("did you mean `{meant}`?");
+    }
+    let listed: Vec<_> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let more = if names.len() > listed.len() { ", …" } else { "" };
+    format!("there are `{}`{more}", listed.join("`, `"))
+}
+
 impl ConfigError {
     /// What the operator can do, where that is not plain from the message.
     #[must_use]
@@ -131,6 +154,7 @@ impl ConfigError {
             Self::EnvFile { .. } => {
                 Some("set `SPEEDFIT_CONFIG_DIR` to the folder with the settings files".to_owned())
             }
+            Self::UnknownScope { scope, names, .. } => Some(scope_hint(scope, names)),
             Self::UnknownKey { suggestion: Some(meant), .. } => {
                 Some(format!("did you mean `{meant}`?"))
             }

@@ -76,9 +76,9 @@ impl Settings {
         Ok(Loaded {
             hash: hash(&document),
             document,
-            secrets: Secrets::load(&sources.environment)?,
+            secrets: Secrets::load(&sources.environment, &settings.scope)?,
             files: files(sources)?,
-            warnings: warnings(&sources.environment, &schema)?,
+            warnings: warnings(sources, &schema)?,
             settings,
             origins,
         })
@@ -105,7 +105,7 @@ impl Settings {
 
 impl Sources {
     /// The folder with settings files.
-    fn dir(&self) -> Result<PathBuf, ConfigError> {
+    pub(super) fn dir(&self) -> Result<PathBuf, ConfigError> {
         match &self.config_dir {
             Some(dir) => Ok(dir.clone()),
             None => self.environment.config_dir(),
@@ -118,15 +118,17 @@ fn files(sources: &Sources) -> Result<Vec<PathBuf>, ConfigError> {
     if let Some(env) = sources.environment.get(Environment::ENV)? {
         files.push(sources.dir()?.join(format!("{env}.toml")));
     }
+    files.extend(sources.scope_file()?);
     files.extend(sources.file.clone());
     Ok(files)
 }
 
 /// The layers above the defaults, lowest first.
-fn layers(sources: &Sources, schema: &Schema) -> Result<[Vec<Entry>; 4], ConfigError> {
+fn layers(sources: &Sources, schema: &Schema) -> Result<[Vec<Entry>; 5], ConfigError> {
     let environment = &sources.environment;
     Ok([
         layer::from_env_file(environment, &sources.dir()?, schema)?,
+        sources.scope_layer(schema)?,
         match &sources.file {
             Some(path) => layer::from_file(path, schema)?,
             None => Vec::new(),
@@ -212,7 +214,8 @@ fn influences_results(key: &str) -> bool {
 }
 
 /// Variables that look like ours and are read by nobody.
-fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, ConfigError> {
+fn warnings(sources: &Sources, schema: &Schema) -> Result<Vec<String>, ConfigError> {
+    let environment = &sources.environment;
     let mut known = vec![Environment::ENV.to_owned(), Environment::CONFIG_DIR.to_owned()];
     for secret in Secret::ALL {
         known.extend([secret.variable().to_owned(), secret.file_variable()]);
@@ -220,7 +223,7 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
     let settings: Vec<_> = schema.keys().map(Environment::variable_of).collect();
     let mut warnings = Vec::new();
     for name in environment.others() {
-        if known.iter().any(|k| k == name) || is_foreign(name) {
+        if known.iter().any(|k| k == name) || is_foreign(name) || Secret::is_of_a_scope(name) {
             continue;
         }
         let meant = nearest(name, known.iter().chain(&settings).map(String::as_str));
@@ -228,7 +231,7 @@ fn warnings(environment: &Environment, schema: &Schema) -> Result<Vec<String>, C
         warnings.push(format!("the variable `{name}` is not read{meant}"));
     }
     let has = |name| environment.get(name).map(|value| value.is_some());
-    if has(Environment::CONFIG_DIR)? && !has(Environment::ENV)? {
+    if has(Environment::CONFIG_DIR)? && !has(Environment::ENV)? && sources.scopes()?.is_empty() {
         let text =
             "`SPEEDFIT_CONFIG_DIR` is set but `SPEEDFIT_ENV` is not, so no file is read there";
         warnings.push(text.to_owned());

@@ -1,7 +1,7 @@
 //! Settings: layers, typed values, secrets. The only reader of the process environment.
 //!
-//! Later wins: the built-in `config/default.toml`, the file that `SPEEDFIT_ENV` names, the file of
-//! `--config`, variables `SPEEDFIT__SECTION__KEY`, flags. Every layer is first read alone on the
+//! Later wins: the built-in `config/default.toml`, the file that `SPEEDFIT_ENV` names, the file of the
+//! scope, the file of `--config`, variables `SPEEDFIT__SECTION__KEY`, flags. Every layer is first read alone on the
 //! defaults, so that a mistake is blamed on its file and line, its variable or its flag. Knows
 //! nothing of sources, stores or fitting: it hands typed values to `bootstrap`.
 
@@ -14,6 +14,7 @@ mod nearest;
 mod operations;
 mod origin;
 mod schema;
+mod scopes;
 mod secrets;
 mod server;
 mod settings;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::CronExpression;
+
 use super::choices::{MissedSlots, NotifyOn};
 use super::settings::Settings;
 use super::validate::{Check, ensure};
@@ -24,7 +26,7 @@ section! {
     /// `[schedule]`
     Schedule {
         /// When runs start, in the settings' time zone; see the calendar of the schedule.
-        cron: String,
+        cron: CronExpression,
         /// What becomes of moments at which nothing ran.
         missed: MissedSlots,
         /// A run starts so many seconds after its moment at the most.

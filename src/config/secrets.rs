@@ -64,6 +64,21 @@ impl Secret {
     pub fn file_variable(self) -> String {
         format!("{}_FILE", self.variable())
     }
+
+    /// The variable that holds it for one scope only: the name in capitals, what is neither letter nor
+    /// digit as `_`.
+    #[must_use]
+    pub fn variable_of_scope(self, scope: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        let scope: String = scope.chars().map(plain).collect();
+        format!("{}__{scope}", self.variable())
+    }
+
+    /// Whether a variable is some scope's.
+    pub(super) fn is_of_a_scope(variable: &str) -> bool {
+        let rest = |secret: &Self| variable.strip_prefix(secret.variable());
+        Self::ALL.iter().filter_map(rest).any(|rest| rest.starts_with("__"))
+    }
 }
 
 /// Where a secret comes from.
@@ -92,28 +107,19 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Reads every secret that the environment sets. An empty variable counts as absent; a trailing
-    /// newline of a file is not part of the secret.
+    /// Reads every secret that the environment sets, that of the scope rather than that of all. An
+    /// empty variable counts as absent; a trailing newline of a file is not part of the secret.
     ///
     /// # Errors
     /// [`ConfigError::SecretTwice`], [`ConfigError::SecretFile`], [`ConfigError::NotUnicode`].
-    pub fn load(environment: &Environment) -> Result<Self, ConfigError> {
+    pub fn load(environment: &Environment, scope: &str) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         for secret in Secret::ALL {
-            let variable = secret.variable();
-            let file_variable = secret.file_variable();
-            match (environment.get(variable)?, environment.get(&file_variable)?) {
-                (Some(_), Some(_)) => return Err(ConfigError::SecretTwice { variable }),
-                (Some(value), None) => {
-                    let origin = SecretOrigin::Variable(variable.to_owned());
-                    values.insert(secret, (SecretString::from(value), origin));
-                }
-                (None, Some(path)) => {
-                    let value = read(variable, Path::new(path))?;
-                    values.insert(secret, (value, SecretOrigin::File(file_variable)));
-                }
-                (None, None) => {}
-            }
+            let found = match from_variables(environment, &secret.variable_of_scope(scope))? {
+                None => from_variables(environment, secret.variable())?,
+                own => own,
+            };
+            values.extend(found.map(|found| (secret, found)));
         }
         Ok(Self { values })
     }
@@ -140,8 +146,31 @@ impl Secrets {
     }
 }
 
-fn read(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
-    let fail = |source| ConfigError::SecretFile { variable, path: path.to_owned(), source };
+fn from_variables(
+    environment: &Environment,
+    variable: &str,
+) -> Result<Option<(SecretString, SecretOrigin)>, ConfigError> {
+    let file_variable = format!("{variable}_FILE");
+    Ok(match (environment.get(variable)?, environment.get(&file_variable)?) {
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::SecretTwice { variable: variable.to_owned() });
+        }
+        (Some(value), None) => {
+            Some((SecretString::from(value), SecretOrigin::Variable(variable.to_owned())))
+        }
+        (None, Some(path)) => {
+            Some((read(variable, Path::new(path))?, SecretOrigin::File(file_variable)))
+        }
+        (None, None) => None,
+    })
+}
+
+fn read(variable: &str, path: &Path) -> Result<SecretString, ConfigError> {
+    let fail = |source| ConfigError::SecretFile {
+        variable: variable.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
     let mut text = std::fs::read_to_string(path).map_err(fail)?;
     let end = text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).len());
     text.truncate(end.unwrap_or(text.len()));
@@ -195,7 +224,7 @@ mod tests {
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> Result<Secrets, ConfigError> {
-        Secrets::load(&variables.iter().copied().collect())
+        Secrets::load(&variables.iter().copied().collect(), "city-2")
     }
 
     #[test]
@@ -218,6 +247,24 @@ mod tests {
         assert_eq!(secrets.get(Secret::StoreToken).unwrap().expose_secret(), "x");
         assert!(secrets.get(Secret::ApiTokens).is_none());
         assert!(!format!("{secrets:?}").contains("\"x\""));
+    }
+
+    #[test]
+    fn a_scope_may_have_its_own() {
+        let variables = [
+            ("SPEEDFIT_STORE_TOKEN", "of all"),
+            ("SPEEDFIT_STORE_TOKEN__CITY_2", "of the scope"),
+            ("SPEEDFIT_SOURCE_TOKEN", "of all"),
+            ("SPEEDFIT_SOURCE_TOKEN__ELSEWHERE", "of another"),
+        ];
+        let secrets = load(&variables).unwrap();
+        let value = |secret| secrets.get(secret).map(|value| value.expose_secret().to_owned());
+        assert_eq!(value(Secret::StoreToken).as_deref(), Some("of the scope"));
+        assert_eq!(value(Secret::SourceToken).as_deref(), Some("of all"));
+        let origin = secrets.origin(Secret::StoreToken).unwrap();
+        assert_eq!(origin.variable(), "SPEEDFIT_STORE_TOKEN__CITY_2");
+        assert!(Secret::is_of_a_scope("SPEEDFIT_SOURCE_TOKEN__ELSEWHERE"));
+        assert!(!Secret::is_of_a_scope("SPEEDFIT_SOURCE_TOKEN_ELSEWHERE"));
     }
 
     #[test]

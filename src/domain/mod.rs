@@ -4,6 +4,7 @@
 
 pub mod acceptance;
 pub mod band;
+pub mod cron;
 pub mod detail;
 pub mod group;
 pub mod incident_id;
@@ -19,6 +20,7 @@ pub mod window;
 
 pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
+pub use cron::CronExpression;
 pub use detail::{GroupDetail, Holdout, Scores};
 pub use group::{GroupKey, Splits};
 pub use incident_id::{IdColumn, IncidentId};

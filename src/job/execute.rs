@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use super::outcome::{RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunStatus};
-use crate::ports::{Clock, RecordSource, Store};
+use crate::ports::{Clock, FailureKind, PortError, RecordSource, ScopeLock, Store};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -71,7 +71,8 @@ pub async fn request(
 /// Executes a run whose request row is there already.
 ///
 /// # Errors
-/// Those of [`execute`].
+/// Those of [`execute`]; [`JobError::Store`] of kind [`Taken`](FailureKind::Taken) where another
+/// process has begun it, of which nothing is told then.
 pub async fn execute_requested(
     run_id: RunId,
     plan: &RunPlan,
@@ -83,7 +84,29 @@ pub async fn execute_requested(
     let ledger = Ledger::new(world, &grace);
     let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
     tokio::select! {
-        outcome = run.requested(run_id) => outcome,
+        outcome = run.asked_earlier(run_id).instrument(run.span(run_id)) => outcome,
+        never = grace.watch(&*world.clock) => match never {},
+    }
+}
+
+/// Executes a run whose request was left behind: written by a process that died, perhaps, before it
+/// could begin. Nothing is done, and `None` returned, where another run holds the scope's lock or the
+/// request is no longer waiting; under the lock nobody else can begin it.
+///
+/// # Errors
+/// Those of [`execute`].
+pub async fn pick_up(
+    run_id: RunId,
+    plan: &RunPlan,
+    world: &World,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Option<RunReport>, JobError> {
+    let grace = Grace::new(cancel);
+    let ledger = Ledger::new(world, &grace);
+    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
+    tokio::select! {
+        outcome = run.pick_up(run_id).instrument(run.span(run_id)) => outcome,
         never = grace.watch(&*world.clock) => match never {},
     }
 }
@@ -106,34 +129,65 @@ impl Run<'_> {
             return Ok(report);
         }
         let run_id = self.ledger.ask(self.plan).await?;
-        self.requested(run_id).await
+        self.requested(run_id).instrument(self.span(run_id)).await
     }
 
     /// The part of a run that has a row in the ledger.
     async fn requested(&self, run_id: RunId) -> Result<RunReport, JobError> {
-        let span = info_span!("run", run = run_id.0, scope = %self.plan.request.scope);
-        async {
-            let outcome = self.locked(run_id).await;
-            match &outcome {
-                Ok(report) if report.status == RunStatus::Done => {
-                    info!(status = %report.status, "run ended: {}", report.message);
-                }
-                Ok(report) => warn!(status = %report.status, "run ended: {}", report.message),
-                Err(failure) => error!(status = %failure.status(), "run ended: {failure}"),
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        let outcome = match self.ledger.lock(&self.plan.request.scope, run_id).await {
+            Ok(lock) => self.holding(lock, run_id).await,
+            Err(failure) => Err(self.ledger.told(run_id, failure).await),
+        };
+        note_end(&outcome);
+        outcome
     }
 
-    /// The part of a run that needs the scope to itself.
-    async fn locked(&self, run_id: RunId) -> Result<RunReport, JobError> {
-        let scope = &self.plan.request.scope;
-        let lock = match self.ledger.lock(scope, run_id).await {
-            Ok(lock) => lock,
-            Err(failure) => return Err(self.ledger.told(run_id, failure).await),
+    /// The same of a request that was written earlier, and that another may have begun meanwhile.
+    async fn asked_earlier(&self, run_id: RunId) -> Result<RunReport, JobError> {
+        let lock = self.ledger.lock(&self.plan.request.scope, run_id).await;
+        let row = self.ledger.row(run_id).await;
+        if row.is_some_and(|row| row.status != RunStatus::Requested) {
+            return Err(JobError::Store {
+                operation: "begin the run",
+                store_name: self.world.store.describe(),
+                cause: PortError::new(FailureKind::Taken, "another process has begun it"),
+            });
+        }
+        let outcome = match lock {
+            Ok(lock) => self.holding(lock, run_id).await,
+            Err(failure) => Err(self.ledger.told(run_id, failure).await),
         };
+        note_end(&outcome);
+        outcome
+    }
+
+    /// A request that may be another's, so that nothing is told of it before the lock is held.
+    async fn pick_up(&self, run_id: RunId) -> Result<Option<RunReport>, JobError> {
+        let lock = match self.ledger.lock(&self.plan.request.scope, run_id).await {
+            Ok(lock) => lock,
+            Err(JobError::ScopeBusy { .. }) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let row = self.ledger.row(run_id).await;
+        if row.is_none_or(|row| row.status != RunStatus::Requested) {
+            return Ok(None);
+        }
+        let outcome = self.holding(lock, run_id).await;
+        note_end(&outcome);
+        outcome.map(Some)
+    }
+
+    fn span(&self, run_id: RunId) -> tracing::Span {
+        info_span!("run", run = run_id.0, scope = %self.plan.request.scope)
+    }
+
+    /// The part of a run that has it.
+    async fn holding(
+        &self,
+        lock: Box<dyn ScopeLock>,
+        run_id: RunId,
+    ) -> Result<RunReport, JobError> {
+        let scope = &self.plan.request.scope;
         let outcome = tokio::select! {
             outcome = self.publish(run_id) => outcome,
             cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
@@ -176,6 +230,16 @@ impl Run<'_> {
             return Err(JobError::Cancelled);
         }
         Ok(judge(plan, fitted, current.as_ref(), begun, clock))
+    }
+}
+
+fn note_end(outcome: &Result<RunReport, JobError>) {
+    match outcome {
+        Ok(report) if report.status == RunStatus::Done => {
+            info!(status = %report.status, "run ended: {}", report.message);
+        }
+        Ok(report) => warn!(status = %report.status, "run ended: {}", report.message),
+        Err(failure) => error!(status = %failure.status(), "run ended: {failure}"),
     }
 }
 

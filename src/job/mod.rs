@@ -27,7 +27,7 @@ mod standard;
 pub use covariates::FactorPlan;
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
-pub use execute::{World, execute, execute_requested, request};
+pub use execute::{World, execute, execute_requested, pick_up, request};
 pub use fitting::{FittedGroup, FittedSource, fit_source};
 pub use judge::JudgeRules;
 pub use outcome::RunReport;

@@ -351,6 +351,51 @@ fn a_named_settings_file_must_be_there() {
 }
 
 #[test]
+fn a_scope_has_its_own_layer() {
+    let layers = Layers::new(&[("SPEEDFIT_ENV", "there")]);
+    std::fs::create_dir(layers.dir.path().join("scopes")).unwrap();
+    layers.file("there.toml", "[fit]\nmodel = \"power\"\nworkers = 2\n");
+    let path = layers.file("scopes/city.toml", "[fit]\nmodel = \"linear\"\n");
+    layers.file("scopes/.hidden.toml", "");
+    layers.file("scopes/notes.txt", "");
+    layers.file("scopes/other.toml", "scope = \"city\"\n");
+    let named = |scope: &str| {
+        let overrides = vec![Override::new("--scope", "scope", scope)];
+        Layers {
+            dir: tempfile::tempdir().unwrap(),
+            sources: Sources { overrides, ..layers.sources.clone() },
+        }
+    };
+    let check = |loaded: &Loaded, model: &str, workers: usize| {
+        let fit = &loaded.settings.fit;
+        assert_eq!((fit.model.as_str(), fit.workers), (model, workers));
+    };
+    assert_eq!(layers.sources.scopes().unwrap(), ["city", "other"]);
+    check(&layers.load().unwrap(), "power", 2);
+    let city = named("city").load().unwrap();
+    check(&city, "linear", 2);
+    assert_eq!(city.settings.scope, "city");
+    assert_eq!(city.files.last(), Some(&path));
+    assert_eq!(city.origins["fit.model"].to_string(), format!("{}:2", path.display()));
+    let error = named("elsewhere").load().unwrap_err();
+    assert_eq!(error.hint().unwrap(), "there are `city`, `other`");
+    let error = named("other").load().unwrap_err().to_string();
+    assert!(
+        error.ends_with("other.toml:1`: must be `other`, as the file's name says, or be left out"),
+        "{error}"
+    );
+    let error = named("../there").load().unwrap_err().to_string();
+    assert!(error.starts_with("there is no scope `../there` in "), "{error}");
+
+    // A variable names it too, and where no scope has a file, any name will do.
+    let by_variable = Layers::new(&[("SPEEDFIT__SCOPE", "city")]);
+    assert_eq!(by_variable.load().unwrap().settings.scope, "city");
+    std::fs::create_dir(by_variable.dir.path().join("scopes")).unwrap();
+    by_variable.file("scopes/city.toml", "[fit]\nmodel = \"linear\"\n");
+    check(&by_variable.load().unwrap(), "linear", 0);
+}
+
+#[test]
 fn the_folder_comes_from_its_variable() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.toml"), "scope = \"from a\"").unwrap();
