@@ -14,6 +14,7 @@ SECRETS=(
 secret_value() {
   case "$1" in
     SPEEDFIT_WEBHOOK_URL) printf 'http://127.0.0.1:9/%s' "$2" ;;
+    SPEEDFIT_API_TOKENS) printf 'operate:%s' "$2" ;;
     *) printf '%s' "$2" ;;
   esac
 }

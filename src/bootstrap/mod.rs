@@ -7,6 +7,7 @@ mod launch;
 mod nights;
 mod outputs;
 mod plan;
+mod probe;
 mod sqlserver;
 mod world;
 
@@ -23,6 +24,7 @@ pub use outputs::{
     read_published, write_file, write_outputs,
 };
 pub use plan::{Ask, plan};
+pub use probe::{ContainerPurpose, container_purpose, probe_api};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.
