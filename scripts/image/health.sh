@@ -30,10 +30,10 @@ check_health() {
     "$(docker image inspect --format '{{ .Config.Healthcheck.Test }}' "$IMAGE")" = '[CMD /usr/bin/speedfit health --container]'
   folder=$(folder_for_container health)
   locked_down --rm --volume "$folder:/var/lib/speedfit" "$IMAGE" migrate >/dev/null
-  # It waits for its moment, so no run is stopped.
+  # No run is stopped, so both have done what they were asked for.
   stays_well schedule 0 --volume "$folder:/var/lib/speedfit"
   tokens=$(folder_for_container tokens)
   printf 'operate:0123456789abcdef0123456789abcdef\n' >"$tokens/api_tokens"
-  stays_well serve 130 --volume "$folder:/var/lib/speedfit" --volume "$tokens:/run/secrets:ro" \
+  stays_well serve 0 --volume "$folder:/var/lib/speedfit" --volume "$tokens:/run/secrets:ro" \
     --env SPEEDFIT_API_TOKENS_FILE=/run/secrets/api_tokens --env SPEEDFIT__HTTP__BIND=0.0.0.0:8765
 }
