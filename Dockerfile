@@ -81,7 +81,9 @@ RUN set -eu; \
 FROM ${RUNTIME_IMAGE} AS image
 COPY --from=files /build/root/ /
 COPY --from=files --chown=65532:65532 /build/state/ /var/lib/speedfit/
-ENV SPEEDFIT_CONFIG_DIR=/etc/speedfit
+# One file tells the schedule's health to whoever asks in this container.
+ENV SPEEDFIT_CONFIG_DIR=/etc/speedfit \
+    SPEEDFIT__SCHEDULE__HEALTH_FILE=/var/lib/speedfit/schedule-health.json
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 # The one place that is written to: database, results, report. The root may be read-only.
@@ -89,8 +91,8 @@ WORKDIR /var/lib/speedfit
 VOLUME ["/var/lib/speedfit"]
 EXPOSE 8765
 STOPSIGNAL SIGTERM
-# Of use to `schedule` and `serve`; what runs once ends before anybody reads it.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/bin/speedfit", "health"]
+# Of `schedule` by its file, of `serve` by its API; whatever runs once is well.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/bin/speedfit", "health", "--container"]
 ENTRYPOINT ["/usr/bin/speedfit"]
 CMD ["--help"]
 ARG SPEEDFIT_VERSION=

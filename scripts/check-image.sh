@@ -5,7 +5,7 @@
 #
 # --full   compares two builds that share nothing, libraries included; otherwise the second one takes
 #          the libraries from the first and compiles the program anew
-# --only   size, locked_down, exits, stop, secrets, rebuild, shards: only these; may be repeated
+# --only   size, locked_down, exits, stop, health, secrets, shards, rebuild: only these; may be repeated
 # --keep   leaves the working folder, and says where it is
 #
 # Where no engine answers and this is root, one is installed from the system's packages, started in a
@@ -17,8 +17,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-ALL_CHECKS=(size locked_down exits stop secrets rebuild shards)
-# shellcheck disable=SC2034 # read by the part that compares builds
+ALL_CHECKS=(size locked_down exits stop health secrets shards rebuild)
 # shellcheck disable=SC2034 # read by the part that compares builds
 FULL=false
 KEEP=false
@@ -60,9 +59,9 @@ expect() {
 . scripts/image/stand_ins.sh
 # shellcheck source=scripts/image/build.sh
 . scripts/image/build.sh
-for part in size locked_down exits stop secrets rebuild shards; do
+for part in "${ALL_CHECKS[@]}"; do
   # shellcheck disable=SC1090
-  [ ! -f "scripts/image/$part.sh" ] || . "scripts/image/$part.sh"
+  . "scripts/image/$part.sh"
 done
 
 finish() {

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-FILES=(Dockerfile compose.yaml deploy/compose.yaml)
+FILES=(Dockerfile compose.yaml .github/workflows/ci.yml)
 moved=0
 
 digest_of() {
@@ -22,6 +22,6 @@ while read -r pinned; do
   moved=1
   printf '%s: %s is now %s\n' "$tagged" "${pinned#*@}" "$now"
   [ "${1:-}" = --check ] || sed -i "s|$pinned|$tagged@$now|g" "${FILES[@]}"
-done < <(grep -hoE '[a-z0-9./-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}' "${FILES[@]}" | sort -u)
+done < <(grep -hoE '[a-z0-9][a-z0-9./-]*:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}' "${FILES[@]}" | sort -u)
 
 [ "${1:-}" != --check ] || exit "$moved"

@@ -19,7 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 KEPT=.sqlserver-dev.env
 PASSWORDS=(
   MSSQL_SA_PASSWORD SPEEDFIT_SOURCE_PASSWORD SPEEDFIT_STORE_PASSWORD SPEEDFIT_MIGRATOR_PASSWORD
-  PLANNING_APP_PASSWORD SPEEDFIT_API_TOKENS
+  PLANNING_APP_PASSWORD API_TOKEN
 )
 SECRETS=.sqlserver-dev.secrets
 
@@ -57,7 +57,7 @@ write_secrets() {
   printf '%s' "$SPEEDFIT_SOURCE_PASSWORD" >"$SECRETS/source_password"
   printf '%s' "$SPEEDFIT_STORE_PASSWORD" >"$SECRETS/store_password"
   printf '%s' "$SPEEDFIT_MIGRATOR_PASSWORD" >"$SECRETS/migrator_password"
-  printf '%s' "$SPEEDFIT_API_TOKENS" >"$SECRETS/api_tokens"
+  printf 'operate:%s' "$API_TOKEN" >"$SECRETS/api_tokens"
   chmod 444 "$SECRETS"/*
 }
 

@@ -14,6 +14,7 @@ SECRETS=(
 secret_value() {
   case "$1" in
     SPEEDFIT_WEBHOOK_URL) printf 'http://127.0.0.1:9/%s' "$2" ;;
+    SPEEDFIT_API_TOKENS) printf 'operate:%s' "$2" ;;
     *) printf '%s' "$2" ;;
   esac
 }
@@ -39,7 +40,8 @@ dump_image() {
   done >"$WORK/layers.dump"
 }
 
-# Every command that could tell a secret, at the most talkative level.
+# Flags of the server that the secrets are for, which refuses; at the most talkative level. `demo` does
+# not use it, and has most to log.
 SERVER=(
   --log-level trace --set log.format=json --set source.kind=sqlserver --set store.kind=sqlserver
   --set source.host=127.0.0.1 --set source.port=9 --set source.database=d --set source.user=u --set source.attempts=1
@@ -51,7 +53,7 @@ SERVER=(
 logs_of() {
   local name=$1 id command
   shift
-  for command in run migrate doctor show-config runs status; do
+  for command in run migrate doctor show-config runs status demo; do
     id=$(locked_down --detach "$@" "$IMAGE" "$command" "${SERVER[@]}")
     docker wait "$id" >/dev/null
     docker logs "$id" >>"$WORK/$name.logs" 2>&1

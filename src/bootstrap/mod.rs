@@ -8,6 +8,7 @@ mod launch;
 mod nights;
 mod outputs;
 mod plan;
+mod probe;
 mod select;
 mod sqlserver;
 mod stored_report;
@@ -28,6 +29,7 @@ pub use outputs::{
     read_published, write_file, write_outputs,
 };
 pub use plan::{Ask, plan, retention_rules};
+pub use probe::{ContainerPurpose, container_purpose, probe_api};
 pub use stored_report::stored_report;
 pub use telling::{Upload, examine_telling};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::Hinted;
 use super::exit::Exit;
 use super::jobs::jobs;
-use crate::bootstrap;
+use crate::bootstrap::{self, ContainerPurpose};
 use crate::schedule::{ScheduleStatus, ScopeState};
 
 /// Tell whether the schedule is well, by its health file: exit 0 where it is.
@@ -23,9 +23,21 @@ pub(super) struct Options {
     /// Longest time that the schedule may have been silent, s.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     max_age: u32,
+
+    /// As the check of a container: ask what its first process is for. `schedule` is told by its file,
+    /// `serve` by whether the API answers at `http.bind`; whatever runs once is well.
+    #[arg(long, conflicts_with = "file")]
+    container: bool,
 }
 
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
+    if options.container {
+        match bootstrap::container_purpose() {
+            ContainerPurpose::Schedule => {}
+            ContainerPurpose::Serve => return api(context).await,
+            ContainerPurpose::Once => return Ok(Exit::Done),
+        }
+    }
     let file = match options.file {
         Some(file) => file,
         None => file_of_settings(context)?,
@@ -50,6 +62,15 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
 fn file_of_settings(context: &Context) -> anyhow::Result<PathBuf> {
     let files = jobs(context)?.into_iter().map(|job| job.loaded.settings.schedule.health_file);
     Ok(files.into_iter().find(|file| !file.as_os_str().is_empty()).unwrap_or_default())
+}
+
+/// Asks our own API, at the address of the settings, whether it lives.
+async fn api(context: &Context) -> anyhow::Result<Exit> {
+    let bind = context.load(Vec::new())?.settings.http.bind;
+    let address = bind.parse().with_context(|| format!("`{bind}` is no address with a port"))?;
+    bootstrap::probe_api(address).await.with_context(|| format!("no answer from `{bind}`"))?;
+    context.print("well: the API answers\n")?;
+    Ok(Exit::Done)
 }
 
 /// How well it is, in a line.

@@ -1,7 +1,7 @@
 //! Merges the layers into typed settings, and remembers where each value comes from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -246,13 +246,19 @@ fn warnings(sources: &Sources, schema: &Schema) -> Result<Vec<String>, ConfigErr
         let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         warnings.push(format!("the variable `{name}` is not read{meant}"));
     }
-    let has = |name| environment.get(name).map(|value| value.is_some());
-    if has(Environment::CONFIG_DIR)? && !has(Environment::ENV)? && sources.scopes()?.is_empty() {
+    let folder = environment.get(Environment::CONFIG_DIR)?;
+    let is_unread = environment.get(Environment::ENV)?.is_none() && sources.scopes()?.is_empty();
+    if folder.is_some_and(|folder| is_unread && !is_empty_folder(Path::new(folder))) {
         let text =
             "`SPEEDFIT_CONFIG_DIR` is set but `SPEEDFIT_ENV` is not, so no file is read there";
         warnings.push(text.to_owned());
     }
     Ok(warnings)
+}
+
+/// Whether there is a folder that holds nothing, as in a container where none is mounted.
+fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Variables of our tests, and those that Kubernetes sets for a service named `speedfit`.

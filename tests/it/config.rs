@@ -458,6 +458,20 @@ fn unread_variables_are_mentioned() {
 }
 
 #[test]
+fn an_empty_folder_of_settings_is_not_mentioned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let layers = Layers::new(&[("SPEEDFIT_CONFIG_DIR", path.as_str())]);
+    assert_eq!(layers.load().unwrap().warnings, [""; 0]);
+    std::fs::write(folder.path().join("city.toml"), "").unwrap();
+    let warnings = layers.load().unwrap().warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.contains("no file is read there")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn the_window_follows_the_calendar_of_the_zone() {
     let window = |variables: &[(&str, &str)]| {
         let settings = Layers::new(variables).load().unwrap().settings;

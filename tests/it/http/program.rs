@@ -260,7 +260,12 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     assert_eq!(server.get("/api/v1/runs").1["runs"].as_array().unwrap().len(), 2);
     // Its files follow the ledger, and the server waits for them.
     server.stop();
-    assert!(desk.path("speedfit-output/run_results.json").is_file());
+    // Written once the run is over, of which the ledger tells first.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !desk.path("speedfit-output/run_results.json").is_file() {
+        assert!(Instant::now() < deadline, "the results never came");
+        std::thread::yield_now();
+    }
 }
 
 /// A source that the test holds open: a named pipe as CSV file.
