@@ -52,8 +52,14 @@ pub enum LogError {
 /// Spans go there too.
 #[cfg(feature = "otlp")]
 type Traces = Option<opentelemetry_sdk::trace::SdkTracer>;
+#[cfg(feature = "otlp")]
+const NO_TRACES: Traces = None;
+
+/// Spans go nowhere else.
 #[cfg(not(feature = "otlp"))]
-type Traces = ();
+struct Traces;
+#[cfg(not(feature = "otlp"))]
+const NO_TRACES: Traces = Traces;
 
 /// Sets the log of the whole process up, and the export of its spans where there is a collector and
 /// the build has that feature. A second call changes nothing.
@@ -95,7 +101,7 @@ fn traces(export: Option<&Export>) -> Result<Traces, LogError> {
 
 #[cfg(not(feature = "otlp"))]
 fn traces(_export: Option<&Export>) -> Result<Traces, LogError> {
-    Ok(())
+    Ok(Traces)
 }
 
 /// Whoever waits for the part that panicked makes an error of it; where it happened, only the log
@@ -125,7 +131,7 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    assembled(level, format, is_terminal, Traces::default(), writer)
+    assembled(level, format, is_terminal, NO_TRACES, writer)
 }
 
 fn assembled<W>(
@@ -166,7 +172,7 @@ where
 }
 
 #[cfg(not(feature = "otlp"))]
-fn with_traces<S>(log: S, (): Traces) -> Box<dyn Subscriber + Send + Sync>
+fn with_traces<S>(log: S, _: Traces) -> Box<dyn Subscriber + Send + Sync>
 where
     S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync + 'static,
 {

@@ -121,11 +121,7 @@ fn records(
     limits: &speedfit::domain::Limits,
 ) -> Result<Vec<Record>, String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|why| why.to_string())?;
-    let query = ReadQuery {
-        window: Window::ALL,
-        selection: speedfit::domain::Selection::default(),
-        lengths: Lengths::No,
-    };
+    let query = ReadQuery { window: Window::ALL, lengths: Lengths::No, ..ReadQuery::default() };
     runtime.block_on(async {
         let (sender, mut batches) = tokio::sync::mpsc::channel::<RecordBatch>(4);
         let (reading, cancel) = (Arc::clone(source), CancellationToken::new());

@@ -62,5 +62,5 @@ check_stop() {
   wait "$writer" 2>/dev/null || true
   # Profiles of every parameter take long.
   stop_during 'while it fits' '"event":"groups"' "$fitting" --set source.kind=file --set file.path=records.csv \
-    --set fit.intervals=profile --set fit.loss=student_t
+    --set fit.intervals=profile --set fit.errors=student_t
 }

@@ -18,7 +18,6 @@ use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOu
 use crate::ports::Clock;
 
 /// A run that came to its end.
-
 pub struct Launched {
     /// What it was to do.
     pub plan: RunPlan,

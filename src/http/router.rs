@@ -14,7 +14,6 @@ use super::state::Api;
 use super::{access, auth, documentation, fit, guard, mark, predict, probes, regions, runs};
 
 /// The whole API. The outermost layer is the last.
-#[must_use]
 pub fn router(api: Api) -> Router {
     let of = |api: &Api| api.clone();
     read_routes(&api)

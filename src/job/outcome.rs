@@ -55,7 +55,7 @@ pub(super) fn judge(
     let share =
         if asked.force { 1.0 } else { assemble::share_published(&fitted.groups, &objections) };
     let verdict = SetVerdict::new(plan, &fitted, &objections, share);
-    let verdict = verdict.as_asked(plan, &fitted, &objections, overruled.len());
+    let verdict = verdict.under_request(plan, &fitted, &objections, overruled.len());
     let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
     let now = clock.now();
     let timing = BTreeMap::from([
@@ -176,7 +176,7 @@ impl SetVerdict {
     }
 
     /// The same under the rules of the one who asked for the run.
-    fn as_asked(
+    fn under_request(
         self,
         plan: &RunPlan,
         fitted: &FittedSource,

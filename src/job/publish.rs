@@ -93,7 +93,7 @@ pub enum MoveError {
         /// The run.
         run_id: RunId,
         /// The first such group.
-        group: GroupKey,
+        group: String,
         /// Its model.
         model: String,
         /// Version of the program that made the run.
@@ -324,7 +324,7 @@ fn fits(row: &RunRow, set: &ParameterSet) -> Result<(), MoveError> {
         if Curve::from_rows(model, values).is_none() {
             return Err(MoveError::Unfit {
                 run_id: row.id,
-                group: key.clone(),
+                group: key.to_string(),
                 model: model.to_owned(),
                 code_version: row.request.code_version.clone(),
             });

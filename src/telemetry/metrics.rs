@@ -101,7 +101,7 @@ fn escaped(value: &str) -> String {
 /// The scopes that a text of this form tells of, as written there.
 pub fn scopes_in(text: &str) -> impl Iterator<Item = String> + '_ {
     let start = "{scope=\"";
-    let quoted = text.lines().filter(|line| !line.starts_with('#')).filter_map(move |line| {
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(move |line| {
         let rest = &line[line.find(start)? + start.len()..];
         let mut is_escaped = false;
         let end = rest.find(|c: char| {
@@ -110,8 +110,7 @@ pub fn scopes_in(text: &str) -> impl Iterator<Item = String> + '_ {
             ends
         })?;
         Some(unescaped(&rest[..end]))
-    });
-    quoted
+    })
 }
 
 fn unescaped(value: &str) -> String {

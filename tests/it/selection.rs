@@ -1,8 +1,6 @@
 //! Which groups a run takes, and the rules that its requester adds: through the job in memory and the
 //! real binary.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::sync::Arc;
 
 use speedfit::adapters::memory::{ManualClock, MemorySource, MemoryStore};

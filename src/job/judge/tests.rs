@@ -323,7 +323,8 @@ fn what_speaks_of_the_fit_comes_before_what_compares() {
     of(&mut bad, "sigma_log").value = 0.9;
     let speed = of(&mut bad, "cruise_speed_kmh");
     (speed.value, speed.interval) = (400.0, (Some(100.0), Some(900.0)));
-    let steps: [(&dyn Fn(&mut FittedGroup), &str); 4] = [
+    type Change<'a> = &'a dyn Fn(&mut FittedGroup);
+    let steps: [(Change<'_>, &str); 4] = [
         (&|_| {}, "cruise speed 400.0 km/h is outside 5 to 200 km/h"),
         (&|g| of(g, "cruise_speed_kmh").value = 44.0, "sigma_log 0.9000 is outside 0 to 0.4"),
         (

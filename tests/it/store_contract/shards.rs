@@ -37,7 +37,7 @@ pub(super) async fn parts_come_back_as_they_went_in(f: &Fixture) {
     }
     assert_eq!(f.other.staged_shards(run_id).await.unwrap(), []);
     f.store.seal_shard(run_id, &shard).await.unwrap();
-    assert_eq!(f.other.staged_shards(run_id).await.unwrap(), [shard.clone()]);
+    assert_eq!(f.other.staged_shards(run_id).await.unwrap(), std::slice::from_ref(&shard));
     let rows = |batches: &[RecordBatch]| -> Vec<String> {
         batches.iter().flat_map(RecordBatch::rows).map(|row| format!("{row:?}")).collect()
     };

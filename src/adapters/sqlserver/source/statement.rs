@@ -156,8 +156,7 @@ pub(super) fn of_selection(
         RegionTerm::Pattern(text) | RegionTerm::Name(text) => text,
     });
     let is_too_long = |text: &&str| text.encode_utf16().count() > MAX_PATTERN_UNITS;
-    if terms.is_empty() || terms.len() > MAX_PATTERNS || texts.into_iter().any(|t| is_too_long(&t))
-    {
+    if terms.is_empty() || terms.len() > MAX_PATTERNS || texts.into_iter().any(is_too_long) {
         return None;
     }
     // By way of nvarchar: another collation would change the code page of a varchar.
