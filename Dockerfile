@@ -36,8 +36,8 @@ RUN set -eu; \
     if [ -d .cargo/vendor ]; then \
       printf '[net]\noffline = true\n[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "/build/speedfit/.cargo/vendor"\n' >"$CARGO_HOME/config.toml"; \
     fi; \
-    cargo build --locked --profile dist --bin speedfit; \
-    cargo clean --locked --profile dist --package speedfit; \
+    cargo build --locked --release --bin speedfit; \
+    cargo clean --locked --release --package speedfit; \
     rm -r src
 
 # ---- The program.
@@ -48,7 +48,7 @@ COPY src ./src
 ARG SPEEDFIT_REVISION=
 # A value never seen before compiles the crate anew, libraries from the cache: to compare two builds.
 ARG SPEEDFIT_AGAIN=
-RUN cargo build --locked --profile dist --bin speedfit
+RUN cargo build --locked --release --bin speedfit
 
 # ---- All files of the final image, with the times of the epoch.
 FROM program AS files
@@ -56,7 +56,7 @@ COPY LICENSE-APACHE LICENSE-MIT ./
 ARG SPEEDFIT_VERSION=
 RUN set -eu; \
     root=/build/root; \
-    install -D -m 0555 "$CARGO_TARGET_DIR/dist/speedfit" "$root/usr/bin/speedfit"; \
+    install -D -m 0555 "$CARGO_TARGET_DIR/release/speedfit" "$root/usr/bin/speedfit"; \
     case "$("$root/usr/bin/speedfit" --version) " in \
       "speedfit ${SPEEDFIT_VERSION:+$SPEEDFIT_VERSION }"*) ;; \
       *) echo "error: this is not version $SPEEDFIT_VERSION" >&2; exit 1 ;; \

@@ -38,6 +38,8 @@ docker_build() {
   if has_buildkit; then arguments+=(--progress plain --load); else export DOCKER_BUILDKIT=0; fi
   docker build --tag "$tag" --build-arg "BUILDER_IMAGE=$BUILDER_IMAGE" "${arguments[@]}" "$@" "$CONTEXT" >"$log" 2>&1 ||
     { tail -n 40 "$log" >&2; die "the image \`$tag\` cannot be built"; }
+  # The classic builder colours whatever comes at once, and so cuts lines anywhere.
+  sed -i 's/\x1b\[[0-9;]*m//g' "$log"
 }
 
 # Crates that a build compiled, by its log.

@@ -14,7 +14,7 @@ shard_of() {
 # Rows of the tables that a set is read from, without the run's number.
 set_of() {
   locked_down --rm --volume "$1:/var/lib/speedfit" "$IMAGE" \
-    export "$2" --output parameters.csv --groups groups.csv >/dev/null
+    export "$2" --output parameters.csv --groups groups.csv >/dev/null 2>"$WORK/export.err" || cat "$WORK/export.err" >&2
   awk -F, -v OFS=, '{ $2 = "-"; print }' "$1/parameters.csv" "$1/groups.csv"
 }
 
