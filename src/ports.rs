@@ -312,8 +312,9 @@ pub trait ParameterStore: Send + Sync {
     /// scope's lock may call it.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] where there is no such run, it is of another scope, it is not over or
-    /// has no parameters.
+    /// [`FailureKind::Refused`] where the run is not over or has no parameters;
+    /// [`FailureKind::Internal`] where there is no such run or it is of another scope, which the caller
+    /// has ruled out.
     async fn publish(&self, publication: &Publication) -> PortResult<()>;
 
     /// The last move of the scope's mark, or `None` before the first.

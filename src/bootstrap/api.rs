@@ -23,7 +23,7 @@ use crate::adapters::file::{FileSource, Format};
 use crate::config::{ConfigError, Loaded, Override, Settings, Sources};
 use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Trigger};
 use crate::http::{
-    FitAsk, Fitted, MarkAsk, Requested, RunAsk, ServiceError, Services, Table, UploadFormat,
+    FitAsk, Fitted, MarkAsk, Requested, RunAsk, ServiceError, Services, UploadFormat,
 };
 use crate::job::{self, JobError, Silent, assemble, fit_source};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, Store};
@@ -172,8 +172,7 @@ impl Services for Desk {
         Ok(Fitted { results, set })
     }
 
-    fn csv(&self, set: &ParameterSet, table: Table) -> Result<Vec<u8>, ServiceError> {
-        let Table::Parameters = table;
+    fn csv(&self, set: &ParameterSet) -> Result<Vec<u8>, ServiceError> {
         outputs::parameters_csv(set)
             .map_err(|error| ServiceError::internal("the rows cannot be written", error))
     }

@@ -1,5 +1,5 @@
-//! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start a run comes through
-//! here, so that all of them leave the same behind.
+//! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start
+//! a run comes through here, so that all of them leave the same behind.
 
 use std::sync::Arc;
 
@@ -96,18 +96,15 @@ impl Launch {
         clock: Arc<dyn Clock>,
         cancel: &CancellationToken,
     ) -> Result<Self, LaunchError> {
-        let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
-        match planned(loaded, ask.clone(), Arc::clone(&clock)).await {
-            Ok((plan, world)) => {
-                Ok(Self { settings: loaded.settings.clone(), telling, plan, world })
-            }
-            Err(failure) => {
-                if leaves_trace(ask.dry_run, ask.trigger) && !is_askers_own(&failure) {
-                    telling.of_unopened(&ask, &failure, &clock, cancel).await;
-                }
-                Err(failure)
-            }
+        let prepared = Self::prepare(loaded, ask.clone(), Arc::clone(&clock)).await;
+        if let Err(failure) = &prepared
+            && leaves_trace(ask.dry_run, ask.trigger)
+            && !is_askers_own(failure)
+        {
+            let telling = Telling::new(loaded).map_err(WorldError::Settings)?;
+            telling.of_unopened(&ask, failure, &clock, cancel).await;
         }
+        prepared
     }
 
     /// Writes the request row, for a run that starts later.

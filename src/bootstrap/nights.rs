@@ -1,6 +1,5 @@
 //! A scope of the schedule: its settings read anew each time, its store, and its runs.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::launch::{Launch, LaunchError, Launched};
 use super::plan::Ask;
 use super::world::{WorldError, store};
-use crate::config::{ConfigError, Loaded, MissedSlots, Override, Settings, Sources};
+use crate::config::{ConfigError, Kept, Loaded, MissedSlots, Settings, Sources};
 use crate::domain::{RunRow, Trigger};
 use crate::job::{JobError, Silent};
 use crate::ports::{Clock, Store};
@@ -40,10 +39,8 @@ impl ScopeNight {
     }
 
     /// Settings and secrets as they are now.
-    fn load(&self, overrides: Vec<Override>) -> Result<Loaded, ConfigError> {
-        let mut sources = self.sources.clone();
-        sources.overrides.extend(overrides);
-        Settings::load(&sources)
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        Settings::load(&self.sources)
     }
 
     async fn prepared(
@@ -62,7 +59,7 @@ impl ScopeNight {
     }
 
     async fn run(&self, slot: &str, cancel: &CancellationToken) -> Result<Launched, Ended> {
-        let loaded = self.load(Vec::new()).map_err(|e| Ended::by_error(Outcome::Failed, &e))?;
+        let loaded = self.load().map_err(|e| Ended::by_error(Outcome::Failed, &e))?;
         let ask = Ask { slot: Some(slot.to_owned()), ..Ask::new(Trigger::Timer, REQUESTED_BY) };
         let launch = self.prepared(&loaded, ask, cancel).await?;
         launch.run(&Silent, cancel).await.map_err(|error| by_launch_error(&error))
@@ -95,32 +92,24 @@ impl ScopeNight {
     /// The settings that the request was made with; an error where they are others by now.
     async fn settings_of(&self, row: &RunRow) -> Result<Loaded, Ended> {
         let failed = |error: &dyn std::error::Error| Ended::by_error(Outcome::Failed, error);
-        let now = self.load(Vec::new()).map_err(|error| failed(&error))?;
+        let now = self.load().map_err(|error| failed(&error))?;
         if now.hash == row.request.settings_hash {
             return Ok(now);
         }
         let store = self.store().await.map_err(|e| Ended::by_error(Outcome::MayPass, &e))?;
         let kept = store.settings(&row.request.settings_hash).await;
         let kept = kept.map_err(|error| Ended::by_error(Outcome::MayPass, &error))?;
-        let then = self.load(flags_of(&kept.unwrap_or_default())).map_err(|e| failed(&e))?;
-        if then.hash == row.request.settings_hash {
-            return Ok(then);
+        if let Some(document) = kept {
+            let kept = Kept { run_id: row.id.0, document };
+            let then = Settings::load_over(&self.sources, &kept).map_err(|e| failed(&e))?;
+            // Where source and store are is not laid over.
+            if then.hash == row.request.settings_hash {
+                return Ok(then);
+            }
         }
         let message = "the settings have changed since it was asked for; ask again";
         Err(Ended { outcome: Outcome::Failed, run_id: None, message: message.to_owned() })
     }
-}
-
-/// What flags of a run may have set on top of the settings, out of the settings that were kept.
-fn flags_of(kept: &str) -> Vec<Override> {
-    let keys = ["fit.model", "window.from", "window.to", "window.days"];
-    let kept: BTreeMap<String, serde_json::Value> = serde_json::from_str(kept).unwrap_or_default();
-    let text = |value: &serde_json::Value| match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let flag = |key| kept.get(key).map(|value| Override::new("the request", key, text(value)));
-    keys.into_iter().filter_map(flag).collect()
 }
 
 #[async_trait]
@@ -130,14 +119,14 @@ impl Night for ScopeNight {
     }
 
     async fn rules(&self) -> Result<Rules, NightError> {
-        self.load(Vec::new()).map(|loaded| rules(&loaded.settings)).map_err(|e| NightError::of(&e))
+        self.load().map(|loaded| rules(&loaded.settings)).map_err(|e| NightError::of(&e))
     }
 
     async fn store(&self) -> Result<Arc<dyn Store>, NightError> {
         if let Some(store) = self.kept().clone() {
             return Ok(store);
         }
-        let loaded = self.load(Vec::new()).map_err(|error| NightError::of(&error))?;
+        let loaded = self.load().map_err(|error| NightError::of(&error))?;
         let opened = store(&loaded, true).await.map_err(|error| NightError::of(&error))?;
         *self.kept() = Some(Arc::clone(&opened));
         Ok(opened)
@@ -195,19 +184,5 @@ fn by_launch_error(error: &LaunchError) -> Ended {
         LaunchError::Plan(_) | LaunchError::World(WorldError::Settings(_)) => {
             Ended::by_error(Outcome::Failed, error)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flags_of_a_run_are_found_in_the_settings_that_were_kept() {
-        let kept = r#"{"fit.model": "power", "window.days": 30, "window.from": "", "scope": "a"}"#;
-        let flags = flags_of(kept);
-        let flags: Vec<_> = flags.iter().map(|f| (f.key.as_str(), f.value.as_str())).collect();
-        assert_eq!(flags, [("fit.model", "power"), ("window.from", ""), ("window.days", "30")]);
-        assert_eq!(flags_of(""), []);
     }
 }

@@ -133,6 +133,11 @@ fn next_step(
                 (None, _) => "nothing needs to be done".to_owned(),
             }
         }
+        RunStatus::Refused if run.counts.rows_used == 0 => {
+            "the outcome below says why there was nothing to publish; `speedfit doctor` looks at the \
+             source; then `speedfit run`"
+                .to_owned()
+        }
         RunStatus::Refused => format!(
             "`speedfit show {id}` says why nothing was published; where the new figures are right, \
              `speedfit run --force --reason …` overrules the judge"

@@ -13,7 +13,7 @@ use super::accept;
 use super::bodies::FitResults;
 use super::extract::Params;
 use super::problem::Problem;
-use super::services::{FitAsk, Fitted, Table};
+use super::services::{FitAsk, Fitted};
 use super::state::Api;
 use super::upload::{self, Upload};
 
@@ -129,7 +129,7 @@ fn answer(api: &Api, wanted: &str, fitted: Fitted) -> Result<Response, Problem> 
     }
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if wanted == CSV {
-        let rows = api.services().csv(&fitted.set, Table::Parameters)?;
+        let rows = api.services().csv(&fitted.set)?;
         let content_type =
             (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
         return Ok(([vary, content_type], rows).into_response());

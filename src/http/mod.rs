@@ -35,6 +35,6 @@ pub use error::{ServiceError, with_causes};
 pub use problem::{Problem, Whose, status_of};
 pub use router::router;
 pub use services::{
-    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, Services, Table, UploadFormat,
+    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, Services, UploadFormat,
 };
 pub use state::{Api, Options};

@@ -103,13 +103,6 @@ pub struct MarkAsk {
     pub force: bool,
 }
 
-/// Which rows of a set are written out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    /// Its parameters.
-    Parameters,
-}
-
 /// What the API needs of the rest of the program.
 ///
 /// Settings and secrets are read anew wherever a fit or a run starts. Nothing here may block the
@@ -141,11 +134,11 @@ pub trait Services: Send + Sync {
     /// the file does not, [`ServiceError::Cancelled`] after `cancel`.
     async fn fit(&self, ask: &FitAsk, cancel: &CancellationToken) -> Result<Fitted, ServiceError>;
 
-    /// Rows of a set as CSV, as `speedfit export` writes them.
+    /// Parameters of a set as CSV, as `speedfit export` writes them.
     ///
     /// # Errors
     /// [`ServiceError::Internal`].
-    fn csv(&self, set: &ParameterSet, table: Table) -> Result<Vec<u8>, ServiceError>;
+    fn csv(&self, set: &ParameterSet) -> Result<Vec<u8>, ServiceError>;
 
     /// Runs the job: writes the request, tells its number, and returns when the run is over, however
     /// it ended: of that the ledger tells.

@@ -137,7 +137,7 @@ pub(super) async fn gather(
     let ledger = Ledger::new(world, &grace);
     let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
     tokio::select! {
-        outcome = run.gathered(run_id) => outcome,
+        outcome = run.gathered(run_id).instrument(run.span(run_id)) => outcome,
         never = grace.watch(&*world.clock) => match never {},
     }
 }
@@ -247,7 +247,9 @@ impl Run<'_> {
             }
             let report = self.work().await?;
             self.ledger.begin(scope, run_id).await?;
-            Ok(Gathered::Made(Box::new(self.conclude(run_id, report).await?)))
+            let made = self.conclude(run_id, report).await;
+            note_end(&made);
+            Ok(Gathered::Made(Box::new(made?)))
         };
         let outcome = tokio::select! {
             outcome = making => outcome,

@@ -52,8 +52,7 @@ pub(super) fn judge(
     let overruled = overrule::overrule(asked, &fitted.groups, &mut objections);
     let mut set = assemble::judged(plan, &fitted.groups, &objections, current);
     overrule::note(&mut set, &overruled);
-    let share =
-        if asked.force { 1.0 } else { assemble::share_published(&fitted.groups, &objections) };
+    let share = assemble::share_published(&fitted.groups, &objections);
     let verdict = SetVerdict::new(plan, &fitted, &objections, share);
     let verdict = verdict.under_request(plan, &fitted, &objections, overruled.len());
     let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
@@ -149,7 +148,9 @@ impl SetVerdict {
         if fitted.n_used == 0 || n_passed == 0 {
             return Self::refused(nothing_to_publish(plan, fitted, objections));
         }
-        if share < plan.judge.min_share_published {
+        // Shares are the judge's too, which `force` overrules.
+        let is_judged = !plan.request.detail.force;
+        if is_judged && share < plan.judge.min_share_published {
             return Self::refused(format!(
                 "nothing published: only {n_passed} of {n_groups} groups passed, with {:.0} % of the \
                  records; {:.0} % needed",
@@ -158,7 +159,7 @@ impl SetVerdict {
             ));
         }
         let share_groups = n_passed as f64 / n_groups as f64;
-        if !plan.request.detail.force && share_groups < plan.judge.min_share_groups {
+        if is_judged && share_groups < plan.judge.min_share_groups {
             return Self::refused(format!(
                 "nothing published: only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % \
                  needed",

@@ -169,6 +169,7 @@ async fn requests_that_were_left_behind_are_done_with_their_own_settings() {
     left_behind(&desk, "as it is", &[]).await;
     left_behind(&desk, "flags of a run", &[("fit.model", "power"), ("window.days", "30")]).await;
     left_behind(&desk, "other settings", &[("fit.max_iterations", "77")]).await;
+    left_behind(&desk, "another source", &[("source.host", "elsewhere")]).await;
     let source = format!("file.path={}", desk.path("trips.csv").display());
     let store = format!("embedded.path={}", desk.path("speedfit.db").display());
     let child = started(&desk, &[YEARLY, &source, &store]);
@@ -188,10 +189,11 @@ async fn requests_that_were_left_behind_are_done_with_their_own_settings() {
     };
     assert_eq!(runs[0], line(["as it is", "kwh", "done", "1 of 1 groups published"]));
     assert_eq!(runs[1], line(["flags of a run", "power", "done", "1 of 1 groups published"]));
+    assert_eq!(runs[2], line(["other settings", "kwh", "done", "1 of 1 groups published"]));
     assert_eq!(
-        runs[2],
+        runs[3],
         line([
-            "other settings",
+            "another source",
             "kwh",
             "failed",
             "left behind, and cannot be done: the settings have changed since it was asked for; \

@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use speedfit::adapters::memory::{ManualClock, MemoryStore};
 use speedfit::domain::{ParameterSet, Publication, RunId, RunResults, RunStatus, Trigger, Window};
 use speedfit::http::{
-    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, ServiceError, Services, Table,
-    UploadFormat,
+    FitAsk, Fitted, MarkAsk, MarkTarget, Requested, RunAsk, ServiceError, Services, UploadFormat,
 };
 use speedfit::ports::{Clock, ParameterStore as _, RunJournal as _, Store};
 use tokio_util::sync::CancellationToken;
@@ -117,7 +116,7 @@ impl Services for MemoryDesk {
         Ok(Fitted { results, set: set(&["North"], 40.0) })
     }
 
-    fn csv(&self, set: &ParameterSet, _: Table) -> Result<Vec<u8>, ServiceError> {
+    fn csv(&self, set: &ParameterSet) -> Result<Vec<u8>, ServiceError> {
         Ok(format!("rows\n{}\n", set.parameters.len()).into_bytes())
     }
 
