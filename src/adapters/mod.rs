@@ -1,5 +1,6 @@
 //! The world behind the ports: SQLite, files, memory, object storage, whoever listens on the web.
 
+mod columnar;
 mod detail_text;
 pub mod embedded;
 pub mod file;

@@ -4,19 +4,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array as _, ArrayRef, RecordBatch as Table};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-
+use super::columnar::{
+    Cells, ColumnKind, ColumnSpec, Compression, ParquetError, StoredColumn, TableReader,
+    TableWriter, Values, ZstdLevel,
+};
 use crate::domain::record::RecordRef;
-use crate::domain::{IncidentId, RecordBatch};
+use crate::domain::{IncidentId, RecordBatch, TextColumn};
 
 /// Batches of one part: a quarter of a million records, some MB.
 pub(super) const BATCHES_PER_PART: usize = 32;
@@ -24,9 +17,6 @@ pub(super) const BATCHES_PER_PART: usize = 32;
 /// Records that cannot be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum StagedError {
-    /// The columns do not fit.
-    #[error("the staged records do not fit their columns")]
-    Arrow(#[from] ArrowError),
     /// No Parquet, or a broken one.
     #[error("the staged records are no Parquet of ours")]
     Parquet(#[from] ParquetError),
@@ -38,25 +28,19 @@ pub enum StagedError {
 /// Stands before the name of a class of road in the name of its column.
 const LENGTH: &str = "length:";
 
-fn schema(classes: &[String]) -> Arc<Schema> {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let whole = |name: &str| Field::new(name, DataType::Int64, true);
-    let number = |name: &str| Field::new(name, DataType::Float64, true);
-    let mut fields = vec![
-        text("incident_text"),
-        whole("incident_number"),
-        text("region"),
-        text("parent_region"),
-        text("priority"),
-        whole("occurred_at_us"),
-        number("distance_km"),
-        number("travel_time_s"),
-        number("weight"),
-        text("fault"),
-    ];
-    fields.extend(classes.iter().map(|class| number(&format!("{LENGTH}{class}"))));
-    Arc::new(Schema::new(fields))
-}
+/// The columns before those of lengths.
+const OWN: [(&str, ColumnKind); 10] = [
+    ("incident_text", ColumnKind::Text),
+    ("incident_number", ColumnKind::Whole),
+    ("region", ColumnKind::Text),
+    ("parent_region", ColumnKind::Text),
+    ("priority", ColumnKind::Text),
+    ("occurred_at_us", ColumnKind::Whole),
+    ("distance_km", ColumnKind::Number),
+    ("travel_time_s", ColumnKind::Number),
+    ("weight", ColumnKind::Number),
+    ("fault", ColumnKind::Text),
+];
 
 /// The records of batches that all have the same classes of road.
 ///
@@ -64,46 +48,50 @@ fn schema(classes: &[String]) -> Arc<Schema> {
 /// [`StagedError`] where Parquet cannot be written.
 pub(super) fn pack(batches: &[RecordBatch]) -> Result<Vec<u8>, StagedError> {
     let classes = batches.first().map(|batch| Arc::clone(&batch.classes)).unwrap_or_default();
-    let schema = schema(&classes);
-    let level = ZstdLevel::try_new(1)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    let lengths: Vec<_> = classes.iter().map(|class| format!("{LENGTH}{class}")).collect();
+    let lengths = lengths.iter().map(|name| (name.as_str(), ColumnKind::Number));
+    let columns = OWN.into_iter().chain(lengths);
+    let columns: Vec<_> =
+        columns.map(|(name, kind)| ColumnSpec { name, kind, is_required: false }).collect();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties))?;
+    let compression = Compression::ZSTD(ZstdLevel::try_new(1)?);
+    let mut writer = TableWriter::begin(&mut bytes, &columns, compression)?;
     for batch in batches {
-        writer.write(&Table::try_new(Arc::clone(&schema), columns(batch))?)?;
+        writer.write(batch.len(), &cells(batch))?;
     }
     writer.close()?;
     Ok(bytes)
 }
 
-fn columns(batch: &RecordBatch) -> Vec<ArrayRef> {
-    let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
-    let mut wholes: [Int64Builder; 2] = std::array::from_fn(|_| Int64Builder::new());
-    let mut numbers: [Float64Builder; 3] = std::array::from_fn(|_| Float64Builder::new());
-    let mut lengths: Vec<_> = batch.classes.iter().map(|_| Float64Builder::new()).collect();
-    for row in batch.rows() {
-        let (text, number) = match row.incident_id {
-            Some(IncidentId::Text(text)) => (Some(text), None),
-            Some(IncidentId::Number(number)) => (None, Some(number)),
-            None => (None, None),
-        };
-        let values = [text, row.region, row.parent_region, row.priority, row.fault];
-        texts.iter_mut().zip(values).for_each(|(column, value)| column.append_option(value));
-        let values = [number, row.occurred_at_us];
-        wholes.iter_mut().zip(values).for_each(|(column, value)| column.append_option(value));
-        let values = [row.distance_km, row.travel_time_s, row.weight];
-        numbers.iter_mut().zip(values).for_each(|(column, value)| column.append_option(value));
-        let values = row.lengths_km.iter();
-        lengths.iter_mut().zip(values).for_each(|(column, value)| column.append_option(*value));
-    }
-    let [id_text, region, parent, priority, fault] = texts.map(|mut c| Arc::new(c.finish()) as _);
-    let [id_number, occurred] = wholes.map(|mut column| Arc::new(column.finish()) as _);
-    let [distance, time, weight] = numbers.map(|mut column| Arc::new(column.finish()) as _);
-    let lengths = lengths.into_iter().map(|mut column| Arc::new(column.finish()) as _);
-    [id_text, id_number, region, parent, priority, occurred, distance, time, weight, fault]
-        .into_iter()
-        .chain(lengths)
-        .collect()
+/// In the order of [`OWN`] and the classes.
+fn cells(batch: &RecordBatch) -> Vec<Cells<'_>> {
+    let ids = batch.rows().map(|row| match row.incident_id {
+        Some(IncidentId::Text(text)) => (Some(text), None),
+        Some(IncidentId::Number(number)) => (None, Some(number)),
+        None => (None, None),
+    });
+    let (id_texts, id_numbers) = ids.unzip();
+    let n_classes = batch.classes.len();
+    let lengths = (0..n_classes).map(|class| {
+        Cells::Number(batch.lengths_km.iter().skip(class).step_by(n_classes).copied().collect())
+    });
+    let own = [
+        Cells::Text(id_texts),
+        Cells::Whole(id_numbers),
+        texts(&batch.region),
+        texts(&batch.parent_region),
+        texts(&batch.priority),
+        Cells::Whole(batch.occurred_at_us.clone()),
+        Cells::Number(batch.distance_km.clone()),
+        Cells::Number(batch.travel_time_s.clone()),
+        Cells::Number(batch.weight.clone()),
+        Cells::Text(batch.rows().map(|row| row.fault).collect()),
+    ];
+    own.into_iter().chain(lengths).collect()
+}
+
+fn texts(column: &TextColumn) -> Cells<'_> {
+    Cells::Text((0..column.len()).map(|row| column.get(row)).collect())
 }
 
 /// The batches of a part, each of [`RecordBatch::MAX_ROWS`] rows at the most.
@@ -111,57 +99,90 @@ fn columns(batch: &RecordBatch) -> Vec<ArrayRef> {
 /// # Errors
 /// [`StagedError`] where the bytes are not those of [`pack`].
 pub(super) fn unpack(bytes: Vec<u8>) -> Result<Vec<RecordBatch>, StagedError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))?;
-    let classes = reader.schema().fields().iter();
-    let classes = classes.filter_map(|field| field.name().strip_prefix(LENGTH).map(str::to_owned));
-    let classes: Arc<[String]> = classes.collect();
-    let reader = reader.with_batch_size(RecordBatch::MAX_ROWS).build()?;
-    reader.map(|table| batch(&table?, &classes)).collect()
+    let mut table = TableReader::open(bytes::Bytes::from(bytes))?;
+    let classes = classes(table.columns())?;
+    let mut batches = Vec::new();
+    while let Some((n_rows, values)) = table.next_batch(RecordBatch::MAX_ROWS)? {
+        batches.push(batch(n_rows, values, &classes)?);
+    }
+    Ok(batches)
 }
 
-fn batch(table: &Table, classes: &Arc<[String]>) -> Result<RecordBatch, StagedError> {
-    let text = |name: &'static str| {
-        let column = table.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
-        column.ok_or(StagedError::Column(name))
-    };
-    let whole = |name: &'static str| {
-        let column = table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>());
-        column.ok_or(StagedError::Column(name))
-    };
-    let number = |name: &'static str| {
-        let column = table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>());
-        column.ok_or(StagedError::Column(name))
-    };
-    let (id_text, id_number) = (text("incident_text")?, whole("incident_number")?);
-    let (region, parent) = (text("region")?, text("parent_region")?);
-    let (priority, fault) = (text("priority")?, text("fault")?);
-    let occurred = whole("occurred_at_us")?;
-    let (distance, time) = (number("distance_km")?, number("travel_time_s")?);
-    let weight = number("weight")?;
-    let n_own = table.num_columns() - classes.len();
-    let lengths = table.columns()[n_own..].iter().map(|column| {
-        column.as_primitive_opt::<Float64Type>().ok_or(StagedError::Column("length"))
-    });
+/// Classes of road, where all columns before theirs are ours.
+fn classes(columns: &[StoredColumn]) -> Result<Arc<[String]>, StagedError> {
+    for (at, (name, _)) in OWN.iter().enumerate() {
+        if columns.get(at).is_none_or(|column| column.name != *name) {
+            return Err(StagedError::Column(name));
+        }
+    }
+    let classes = columns[OWN.len()..].iter().map(|column| column.name.strip_prefix(LENGTH));
+    classes.map(|class| class.map(str::to_owned).ok_or(StagedError::Column("length"))).collect()
+}
+
+/// The columns of a batch, handed out one after the other.
+struct Columns(std::vec::IntoIter<Values>);
+
+impl Columns {
+    fn text(&mut self, name: &'static str) -> Result<TextColumn, StagedError> {
+        match self.0.next() {
+            Some(Values::Text(values)) => Ok(values),
+            _ => Err(StagedError::Column(name)),
+        }
+    }
+
+    fn whole(&mut self, name: &'static str) -> Result<Vec<Option<i64>>, StagedError> {
+        let Some(Values::Exact(values)) = self.0.next() else {
+            return Err(StagedError::Column(name));
+        };
+        let whole = values.into_iter().map(|value| value.map(i64::try_from).transpose());
+        whole.collect::<Result<_, _>>().map_err(|_| StagedError::Column(name))
+    }
+
+    fn number(&mut self, name: &'static str) -> Result<Vec<Option<f64>>, StagedError> {
+        match self.0.next() {
+            Some(Values::Float(values)) => Ok(values),
+            _ => Err(StagedError::Column(name)),
+        }
+    }
+}
+
+/// Columns are taken in the order of [`OWN`].
+fn batch(
+    n_rows: usize,
+    values: Vec<Values>,
+    classes: &Arc<[String]>,
+) -> Result<RecordBatch, StagedError> {
+    let mut columns = Columns(values.into_iter());
+    let id_texts = columns.text("incident_text")?;
+    let id_numbers = columns.whole("incident_number")?;
+    let region = columns.text("region")?;
+    let parent_region = columns.text("parent_region")?;
+    let priority = columns.text("priority")?;
+    let occurred_at_us = columns.whole("occurred_at_us")?;
+    let distance_km = columns.number("distance_km")?;
+    let travel_time_s = columns.number("travel_time_s")?;
+    let weight = columns.number("weight")?;
+    let faults = columns.text("fault")?;
+    let lengths = classes.iter().map(|_| columns.number("length"));
     let lengths = lengths.collect::<Result<Vec<_>, _>>()?;
     let mut batch = RecordBatch::of_classes(classes);
     let mut lengths_km = vec![None; classes.len()];
-    for row in 0..table.num_rows() {
+    for row in 0..n_rows {
         for (length, column) in lengths_km.iter_mut().zip(&lengths) {
-            *length = column.is_valid(row).then(|| column.value(row));
+            *length = column[row];
         }
-        let number = id_number.is_valid(row).then(|| IncidentId::Number(id_number.value(row)));
-        let id_text = id_text.is_valid(row).then(|| IncidentId::Text(id_text.value(row)));
+        let number = id_numbers[row].map(IncidentId::Number);
         batch.push(RecordRef {
-            incident_id: number.or(id_text),
-            region: region.is_valid(row).then(|| region.value(row)),
-            parent_region: parent.is_valid(row).then(|| parent.value(row)),
-            priority: priority.is_valid(row).then(|| priority.value(row)),
-            occurred_at_us: occurred.is_valid(row).then(|| occurred.value(row)),
-            distance_km: distance.is_valid(row).then(|| distance.value(row)),
-            travel_time_s: time.is_valid(row).then(|| time.value(row)),
-            weight: weight.is_valid(row).then(|| weight.value(row)),
+            incident_id: number.or_else(|| id_texts.get(row).map(IncidentId::Text)),
+            region: region.get(row),
+            parent_region: parent_region.get(row),
+            priority: priority.get(row),
+            occurred_at_us: occurred_at_us[row],
+            distance_km: distance_km[row],
+            travel_time_s: travel_time_s[row],
+            weight: weight[row],
             lengths_km: &lengths_km,
-            fault: fault.is_valid(row).then(|| fault.value(row)),
+            fault: faults.get(row),
         });
     }
     Ok(batch)

@@ -63,6 +63,7 @@ const ONLY_IN: &[(&[&str], &[&str])] = &[
     (&["tiberius"], &["src/adapters/sqlserver"]),
     (&["reqwest"], &["src/adapters/web", "src/telemetry/otlp.rs"]),
     (&["object_store"], &["src/adapters/objects"]),
+    (&["parquet"], &["src/adapters/columnar"]),
     (&["anyhow"], &["src/cli", "src/main.rs"]),
     (&["axum"], &["src/http"]),
     (&["hyper"], &["src/http"]),

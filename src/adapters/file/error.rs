@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use parquet::errors::ParquetError;
-
+use crate::adapters::columnar::ParquetError;
 use crate::ports::{FailureKind, PortError};
 
 /// A file could not be read or written.
@@ -128,6 +127,14 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// Its pages are compressed in a way that this program does not know.
+    #[error("`{}` is Parquet compressed by {codec}, which is not supported", path.display())]
+    ParquetCodec {
+        /// The file.
+        path: PathBuf,
+        /// The compression.
+        codec: &'static str,
+    },
     /// A column of a type that cannot serve.
     #[error("`{}`: column `{column}` is of type {found}, wanted is {wanted}", path.display())]
     ColumnType {
@@ -211,6 +218,7 @@ impl FileError {
             | Self::UnclosedQuote { .. }
             | Self::Parquet { .. }
             | Self::ParquetBreakdown { .. }
+            | Self::ParquetCodec { .. }
             | Self::ColumnType { .. }
             | Self::Json { .. }
             | Self::NoTable { .. }
@@ -249,6 +257,7 @@ impl FileError {
             Self::Parquet { .. } | Self::ParquetBreakdown { .. } => {
                 "copy the file again; if it is CSV, let its name end in `.csv`"
             }
+            Self::ParquetCodec { .. } => "write it again with Snappy, gzip, Zstandard or none",
             Self::ColumnType { .. } => {
                 "write the column in that type, or name another one: `columns`"
             }

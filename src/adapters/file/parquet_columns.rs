@@ -2,15 +2,12 @@
 
 use std::borrow::Cow;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
-use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, TimeUnit};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::values::{local_us, number, timestamp_us};
+use crate::adapters::columnar::{CountUnit, StoredType, Values};
+use crate::domain::TextColumn;
 
 /// What a column is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,19 +19,19 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Whether a column of that type can serve.
-    pub(super) fn takes(self, found: &DataType) -> bool {
-        if let DataType::Dictionary(_, value) = found {
-            return self.takes(value);
-        }
-        let is_text = found.is_string() || found.is_null();
-        match self {
-            Self::Text | Self::Number => {
-                is_text || found.is_integer() || found.is_floating() || found.is_decimal()
+    pub(super) fn takes(self, found: StoredType) -> bool {
+        match found {
+            StoredType::Text | StoredType::Null => true,
+            StoredType::Integer { .. } | StoredType::Float | StoredType::Decimal { .. } => {
+                self != Self::Timestamp
             }
-            Self::Timestamp => {
-                use DataType::{Date32, Date64, Timestamp};
-                is_text || matches!(found, Date32 | Date64 | Timestamp(_, _))
-            }
+            StoredType::Count { .. } => self == Self::Timestamp,
+            StoredType::Boolean
+            | StoredType::Binary
+            | StoredType::TimeOfDay
+            | StoredType::List
+            | StoredType::Map
+            | StoredType::Struct => false,
         }
     }
 
@@ -56,63 +53,84 @@ pub(super) enum Value<'a, T> {
     Unreadable(Cow<'a, str>),
 }
 
-/// The array behind a dictionary's indices; any other as it is.
-fn unpacked(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match array.data_type() {
-        DataType::Dictionary(_, value) => cast(array, value),
-        _ => Ok(ArrayRef::clone(array)),
-    }
-}
-
 /// A column of texts.
-pub(super) enum Texts {
-    Text(StringArray),
-    /// Whole numbers that were stored as floats, as pandas does where some are missing.
-    Float(Vec<Option<String>>),
-}
+pub(super) struct Texts(TextColumn);
 
 impl Texts {
-    pub(super) fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
-        let array = unpacked(array)?;
-        if array.data_type().is_floating() {
-            let floats = cast(&array, &DataType::Float64)?;
-            let floats = floats.as_primitive::<Float64Type>().iter();
-            let texts = floats.map(|x| x.filter(|x| !x.is_nan()).map(|x| x.to_string()));
-            return Ok(Self::Float(texts.collect()));
+    pub(super) fn of(stored: StoredType, values: Values) -> Self {
+        let mut texts = TextColumn::default();
+        match values {
+            Values::Text(texts) => return Self(texts),
+            Values::Null => {}
+            // Whole numbers are stored as floats where pandas has some missing.
+            Values::Float(numbers) => {
+                for number in numbers {
+                    let number = number.filter(|number| !number.is_nan());
+                    texts.push(number.map(|number| number.to_string()).as_deref());
+                }
+            }
+            Values::Exact(numbers) => {
+                let scale = scale_of(stored);
+                for number in numbers {
+                    texts.push(number.map(|number| decimal_text(number, scale)).as_deref());
+                }
+            }
         }
-        Ok(Self::Text(cast(&array, &DataType::Utf8)?.as_string::<i32>().clone()))
+        Self(texts)
     }
 
     /// The trimmed text, or `None` where it is null or blank.
     pub(super) fn get(&self, row: usize) -> Option<&str> {
-        let text = match self {
-            Self::Text(texts) => texts.is_valid(row).then(|| texts.value(row)),
-            Self::Float(texts) => texts.get(row)?.as_deref(),
-        };
-        text.map(str::trim).filter(|text| !text.is_empty())
+        self.0.get(row).map(str::trim).filter(|text| !text.is_empty())
     }
+}
+
+/// Digits behind the point.
+fn scale_of(stored: StoredType) -> u32 {
+    match stored {
+        StoredType::Decimal { scale, .. } => scale.unsigned_abs(),
+        _ => 0,
+    }
+}
+
+fn decimal_text(number: i128, scale: u32) -> String {
+    if scale == 0 {
+        return number.to_string();
+    }
+    let sign = if number < 0 { "-" } else { "" };
+    let width = scale as usize + 1;
+    let digits = format!("{:0width$}", number.unsigned_abs());
+    let (whole, rest) = digits.split_at(digits.len() - scale as usize);
+    format!("{sign}{whole}.{rest}")
 }
 
 /// A column of numbers.
 pub(super) enum Numbers {
-    Number(Float64Array),
+    Null,
+    Number(Vec<Option<f64>>),
     Text(Texts),
 }
 
 impl Numbers {
-    pub(super) fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
-        let array = unpacked(array)?;
-        if array.data_type().is_string() {
-            return Ok(Self::Text(Texts::of(&array)?));
+    pub(super) fn of(stored: StoredType, values: Values) -> Self {
+        match values {
+            Values::Null => Self::Null,
+            Values::Float(numbers) => Self::Number(numbers),
+            Values::Exact(numbers) => {
+                let scale = 10_f64.powi(scale_of(stored).cast_signed());
+                let numbers = numbers.into_iter().map(|x| x.map(|x| x as f64 / scale));
+                Self::Number(numbers.collect())
+            }
+            values @ Values::Text(_) => Self::Text(Texts::of(stored, values)),
         }
-        let numbers = cast(&array, &DataType::Float64)?;
-        Ok(Self::Number(numbers.as_primitive::<Float64Type>().clone()))
     }
 
     pub(super) fn get(&self, row: usize) -> Value<'_, f64> {
         match self {
-            Self::Number(numbers) if numbers.is_null(row) => Value::Null,
-            Self::Number(numbers) => Value::Known(numbers.value(row)),
+            Self::Null => Value::Null,
+            Self::Number(numbers) => {
+                numbers.get(row).copied().flatten().map_or(Value::Null, Value::Known)
+            }
             Self::Text(texts) => read_text(texts.get(row), number),
         }
     }
@@ -129,35 +147,31 @@ fn read_text<T>(text: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> Val
 pub(super) enum Timestamps {
     /// Counts since 1970-01-01, of UTC or of a local clock.
     Count {
-        counts: Int64Array,
-        unit: TimeUnit,
-        is_local: bool,
+        counts: Vec<Option<i128>>,
+        unit: CountUnit,
+        is_utc: bool,
     },
     Text(Texts),
 }
 
 impl Timestamps {
-    pub(super) fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
-        let mut array = unpacked(array)?;
-        if matches!(array.data_type(), DataType::Date32) {
-            array = cast(&array, &DataType::Date64)?;
+    pub(super) fn of(stored: StoredType, values: Values) -> Self {
+        match (stored, values) {
+            (StoredType::Count { unit, is_utc }, Values::Exact(counts)) => {
+                Self::Count { counts, unit, is_utc }
+            }
+            (stored, values) => Self::Text(Texts::of(stored, values)),
         }
-        let (unit, is_local) = match array.data_type() {
-            DataType::Timestamp(unit, zone) => (*unit, zone.is_none()),
-            DataType::Date64 => (TimeUnit::Millisecond, true),
-            _ => return Ok(Self::Text(Texts::of(&array)?)),
-        };
-        let counts = cast(&array, &DataType::Int64)?.as_primitive::<Int64Type>().clone();
-        Ok(Self::Count { counts, unit, is_local })
     }
 
     /// Microseconds since 1970-01-01 UTC; local times are of `zone`.
     pub(super) fn get(&self, row: usize, zone: &TimeZone) -> Value<'_, i64> {
         match self {
-            Self::Count { counts, .. } if counts.is_null(row) => Value::Null,
-            Self::Count { counts, unit, is_local } => {
-                let count = counts.value(row);
-                count_us(count, *unit, is_local.then_some(zone))
+            Self::Count { counts, unit, is_utc } => {
+                let Some(count) = counts.get(row).copied().flatten() else {
+                    return Value::Null;
+                };
+                count_us(count, *unit, (!is_utc).then_some(zone))
                     .map_or_else(|| Value::Unreadable(count.to_string().into()), Value::Known)
             }
             Self::Text(texts) => read_text(texts.get(row), |text| timestamp_us(text, zone)),
@@ -165,16 +179,34 @@ impl Timestamps {
     }
 }
 
-fn count_us(count: i64, unit: TimeUnit, local: Option<&TimeZone>) -> Option<i64> {
+fn count_us(count: i128, unit: CountUnit, local: Option<&TimeZone>) -> Option<i64> {
     let at_us = match unit {
-        TimeUnit::Second => count.checked_mul(1_000_000)?,
-        TimeUnit::Millisecond => count.checked_mul(1000)?,
-        TimeUnit::Microsecond => count,
-        TimeUnit::Nanosecond => count.div_euclid(1000),
+        CountUnit::Days => count.checked_mul(86_400_000_000)?,
+        CountUnit::Milliseconds => count.checked_mul(1000)?,
+        CountUnit::Microseconds => count,
+        CountUnit::Nanoseconds => count.div_euclid(1000),
     };
+    let at_us = i64::try_from(at_us).ok()?;
     let at = Timestamp::from_microsecond(at_us).ok()?;
     match local {
         Some(zone) => local_us(TimeZone::UTC.to_datetime(at), zone),
         None => Some(at_us),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_with_all_their_digits() {
+        let check = |number, scale, expected: &str| {
+            assert_eq!(decimal_text(number, scale), expected);
+        };
+        check(-120, 0, "-120");
+        check(15_000, 4, "1.5000");
+        check(-1, 4, "-0.0001");
+        check(0, 2, "0.00");
+        check(i128::MIN, 38, "-1.70141183460469231731687303715884105728");
     }
 }

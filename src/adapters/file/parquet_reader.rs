@@ -6,24 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch as ArrowBatch};
-use arrow_schema::{ArrowError, DataType, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
-
 use super::columns::Columns;
 use super::error::FileError;
 use super::options::{Field, FileOptions};
 use super::parquet_columns::{Kind, Numbers, Texts, Timestamps, Value};
 use super::values::Fault;
+use crate::adapters::columnar::{ParquetError, StoredColumn, TableReader, Values};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
 
 /// Reads a Parquet file as a stream.
 pub(super) struct ParquetReader {
-    batches: ParquetRecordBatchReader,
-    n_rows: Option<u64>,
+    table: TableReader<File>,
     n_rows_read: u64,
     columns: Columns,
     /// The file's columns that are read, ascending.
@@ -39,22 +33,16 @@ impl ParquetReader {
         let path = &options.path;
         let file =
             File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
-        let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-        let schema = builder.schema();
-        let header: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let table = guarded(path, || TableReader::open(file))?;
+        let header: Vec<String> = table.columns().iter().map(|c| c.name.clone()).collect();
         let there = header.iter().map(String::as_str);
         let lengths = options.lengths.wanted(there, options.distance_unit);
         let columns = Columns::find(path, &header, &options.columns, &lengths, None)?;
         let classes = lengths.into_iter().map(|length| length.class).collect();
-        check_types(path, schema, &columns)?;
+        check_types(path, table.columns(), &columns)?;
         let used = columns.used();
-        let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), used.iter().copied());
-        let batches = guarded(path, || {
-            builder.with_projection(mask).with_batch_size(RecordBatch::MAX_ROWS).build()
-        })?;
-        let options = options.clone();
-        Ok(Self { batches, n_rows, n_rows_read: 0, columns, used, classes, options })
+        let table = choose(path, table, used.clone())?;
+        Ok(Self { table, n_rows_read: 0, columns, used, classes, options: options.clone() })
     }
 
     pub(super) fn columns(&self) -> &Columns {
@@ -66,52 +54,47 @@ impl ParquetReader {
     }
 
     pub(super) fn n_rows(&self) -> Option<u64> {
-        self.n_rows
+        self.table.n_rows()
     }
 
     /// The next rows, or `None` at the end.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, FileError> {
         let path = &self.options.path;
-        loop {
-            let batches = &mut self.batches;
-            let Some(batch) = guarded(path, || Ok(batches.next().transpose()?))? else {
-                return Ok(None);
-            };
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let arrays = guarded(path, || Ok(self.arrays(&batch)?))?;
-            let rows = self.rows(&arrays, batch.num_rows());
-            self.n_rows_read += batch.num_rows() as u64;
-            return Ok(Some(rows));
-        }
+        let table = &mut self.table;
+        let Some((n_rows, values)) = guarded(path, || table.next_batch(RecordBatch::MAX_ROWS))?
+        else {
+            return Ok(None);
+        };
+        let arrays = self.arrays(values);
+        let rows = self.rows(&arrays, n_rows);
+        self.n_rows_read += n_rows as u64;
+        Ok(Some(rows))
     }
 
-    fn arrays(&self, batch: &ArrowBatch) -> Result<Arrays, ArrowError> {
-        let array = |field| self.array(batch, field);
-        Ok(Arrays {
-            incident_id: array(Field::IncidentId).map(Texts::of).transpose()?,
-            region: array(Field::Region).map(Texts::of).transpose()?,
-            parent_region: array(Field::ParentRegion).map(Texts::of).transpose()?,
-            priority: array(Field::Priority).map(Texts::of).transpose()?,
-            occurred_at: array(Field::OccurredAt).map(Timestamps::of).transpose()?,
-            distance: array(Field::Distance).map(Numbers::of).transpose()?,
-            travel_time: array(Field::TravelTime).map(Numbers::of).transpose()?,
-            weight: array(Field::Weight).map(Numbers::of).transpose()?,
+    fn arrays(&self, values: Vec<Values>) -> Arrays {
+        let mut values: Vec<_> = values.into_iter().map(Some).collect();
+        let mut at = |index| {
+            let values = values.get_mut(self.used.binary_search(&index).ok()?)?.take()?;
+            Some((self.table.columns().get(index)?.stored, values))
+        };
+        let mut array = |field| at(self.columns.index(field)?);
+        let text = |(stored, values)| Texts::of(stored, values);
+        let number = |(stored, values)| Numbers::of(stored, values);
+        Arrays {
+            incident_id: array(Field::IncidentId).map(text),
+            region: array(Field::Region).map(text),
+            parent_region: array(Field::ParentRegion).map(text),
+            priority: array(Field::Priority).map(text),
+            occurred_at: array(Field::OccurredAt)
+                .map(|(stored, values)| Timestamps::of(stored, values)),
+            distance: array(Field::Distance).map(number),
+            travel_time: array(Field::TravelTime).map(number),
+            weight: array(Field::Weight).map(number),
             lengths: (self.columns.lengths().iter())
-                .filter_map(|(_, at)| self.array_at(batch, *at))
-                .map(Numbers::of)
-                .collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn array<'a>(&self, batch: &'a ArrowBatch, field: Field) -> Option<&'a ArrayRef> {
-        self.array_at(batch, self.columns.index(field)?)
-    }
-
-    /// The column of the batch that is the one at `index` in the file.
-    fn array_at<'a>(&self, batch: &'a ArrowBatch, index: usize) -> Option<&'a ArrayRef> {
-        batch.columns().get(self.used.binary_search(&index).ok()?)
+                .filter_map(|(_, index)| at(*index))
+                .map(number)
+                .collect(),
+        }
     }
 
     fn rows(&self, arrays: &Arrays, n_rows: usize) -> RecordBatch {
@@ -202,18 +185,18 @@ fn kind_of(field: Field) -> Kind {
     }
 }
 
-fn check_types(path: &Path, schema: &Schema, columns: &Columns) -> Result<(), FileError> {
+fn check_types(path: &Path, stored: &[StoredColumn], columns: &Columns) -> Result<(), FileError> {
     let fields = Field::ALL.into_iter();
     let fields = fields
         .filter_map(|field| Some((columns.index(field)?, columns.name(field), kind_of(field))));
     let lengths = columns.lengths().iter().map(|(l, at)| (*at, l.name.as_str(), Kind::Number));
     for (index, name, kind) in fields.chain(lengths) {
-        let found = schema.field(index).data_type();
-        if !kind.takes(found) {
+        let Some(found) = stored.get(index) else { continue };
+        if !kind.takes(found.stored) || !found.is_readable() {
             return Err(FileError::ColumnType {
                 path: path.to_owned(),
                 column: name.to_owned(),
-                found: type_name(found),
+                found: found.stored.to_string(),
                 wanted: kind.wanted(),
             });
         }
@@ -221,13 +204,16 @@ fn check_types(path: &Path, schema: &Schema, columns: &Columns) -> Result<(), Fi
     Ok(())
 }
 
-/// A type's name without what is inside it.
-fn type_name(found: &DataType) -> String {
-    match found {
-        DataType::Struct(_) => "Struct".to_owned(),
-        DataType::Map(_, _) => "Map".to_owned(),
-        found if found.is_list() => "List".to_owned(),
-        found => found.to_string(),
+/// The table with the columns that are to be read, all of which can be unpacked.
+pub(super) fn choose(
+    path: &Path,
+    table: TableReader<File>,
+    chosen: Vec<usize>,
+) -> Result<TableReader<File>, FileError> {
+    let table = table.choose(chosen);
+    match table.unknown_codec() {
+        None => Ok(table),
+        Some(codec) => Err(FileError::ParquetCodec { path: path.to_owned(), codec }),
     }
 }
 

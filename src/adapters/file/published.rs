@@ -7,16 +7,18 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
 use super::columns::listed;
 use super::error::FileError;
 use super::format::{TableFormat, table_format};
 use super::input::{checked_text, open};
-use super::parquet_columns::Texts;
-use super::parquet_reader::guarded;
-use crate::domain::{GroupDetail, GroupKey, ParameterRow, ParameterStatus, PublishedGroup};
+use super::parquet_columns::{Kind, Texts};
+use super::parquet_reader::{choose, guarded};
+use crate::adapters::columnar::TableReader;
+use crate::domain::{
+    GroupDetail, GroupKey, ParameterRow, ParameterStatus, PublishedGroup, RecordBatch,
+};
 
 /// Bytes of text up to which a file is read: some 200,000 groups.
 const MAX_BYTES: u64 = 256 << 20;
@@ -146,17 +148,21 @@ fn csv_rows(path: &Path) -> Result<Vec<Row>, FileError> {
 fn parquet_rows(path: &Path) -> Result<Vec<Row>, FileError> {
     let file =
         File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
-    let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-    let mut batches = guarded(path, || builder.build())?;
+    let table = guarded(path, || TableReader::open(file))?;
+    let columns = table.columns().iter().enumerate();
+    let serves = columns.filter(|(_, c)| Kind::Text.takes(c.stored) && c.is_readable());
+    let (chosen, columns): (Vec<_>, Vec<_>) =
+        serves.map(|(at, column)| (at, (column.name.clone(), column.stored))).unzip();
+    let mut table = choose(path, table, chosen)?;
     let mut rows = Vec::new();
-    while let Some(batch) = guarded(path, || Ok(batches.next().transpose()?))? {
+    while let Some((n_rows, values)) = guarded(path, || table.next_batch(RecordBatch::MAX_ROWS))? {
         let first = rows.len();
-        rows.resize(first + batch.num_rows(), Row::new());
-        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        rows.resize(first + n_rows, Row::new());
+        for ((name, stored), values) in columns.iter().zip(values) {
             // The shortest text of a number reads back as that number.
-            let texts = guarded(path, || Ok(Texts::of(array)?))?;
+            let texts = Texts::of(*stored, values);
             for (at, row) in rows[first..].iter_mut().enumerate() {
-                row.insert(field.name().clone(), texts.get(at).map_or(Value::Null, Value::from));
+                row.insert(name.clone(), texts.get(at).map_or(Value::Null, Value::from));
             }
         }
     }

@@ -3,25 +3,19 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, Float64Array, Int64Array, RecordBatch as ArrowBatch, StringArray,
-    TimestampMicrosecondArray,
-};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression as PageCompression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::atomic::write_atomically;
 use super::error::FileError;
 use super::format::TableFormat;
+use crate::adapters::columnar::{
+    Cells, ColumnKind, ColumnSpec, Compression as PageCompression, ParquetError, TableWriter,
+};
 use crate::domain::GroupDetail;
 
 /// One column's values. A number that is not finite is written as null, in every format alike.
@@ -122,27 +116,31 @@ impl Column<'_> {
         cell.unwrap_or(Cell::Null)
     }
 
-    /// `None` for what has no column.
-    fn array(&self) -> Option<ArrayRef> {
-        Some(match self {
-            Self::Nested(_) => return None,
-            Self::Text(values) => Arc::new(StringArray::from(values.clone())),
-            Self::OptionalText(values) => {
-                Arc::new(values.iter().map(Option::as_deref).collect::<StringArray>())
-            }
-            Self::Whole(values) => Arc::new(Int64Array::from(values.clone())),
-            Self::Number(values) => {
-                let finite = values.iter().map(|value| value.filter(|value| value.is_finite()));
-                Arc::new(finite.collect::<Float64Array>())
-            }
-            Self::Time(values) => {
-                Arc::new(TimestampMicrosecondArray::from(values.clone()).with_timezone("UTC"))
-            }
-        })
+    /// `None` for what has no column in Parquet.
+    fn kind(&self) -> Option<ColumnKind> {
+        match self {
+            Self::Text(_) | Self::OptionalText(_) => Some(ColumnKind::Text),
+            Self::Whole(_) => Some(ColumnKind::Whole),
+            Self::Number(_) => Some(ColumnKind::Number),
+            Self::Time(_) => Some(ColumnKind::Time),
+            Self::Nested(_) => None,
+        }
     }
 
-    fn is_nullable(&self) -> bool {
-        !matches!(self, Self::Text(_))
+    /// `None` for what has no column in Parquet.
+    fn cells(&self) -> Option<Cells<'_>> {
+        Some(match self {
+            Self::Text(values) => Cells::Text(values.iter().copied().map(Some).collect()),
+            Self::OptionalText(values) => {
+                Cells::Text(values.iter().map(Option::as_deref).collect())
+            }
+            Self::Whole(values) | Self::Time(values) => Cells::Whole(values.clone()),
+            Self::Number(values) => {
+                let finite = values.iter().map(|value| value.filter(|value| value.is_finite()));
+                Cells::Number(finite.collect())
+            }
+            Self::Nested(_) => return None,
+        })
     }
 }
 
@@ -210,24 +208,22 @@ fn write_parquet<'a>(
     let Some(first) = parts.peek() else {
         return Ok(());
     };
-    let properties = WriterProperties::builder().set_compression(PageCompression::SNAPPY).build();
-    let mut writer = ArrowWriter::try_new(out, first.batch()?.schema(), Some(properties))?;
+    let columns = first.columns.iter().filter_map(|(name, column)| {
+        let is_required = matches!(column, Column::Text(_));
+        Some(ColumnSpec { name, kind: column.kind()?, is_required })
+    });
+    let columns: Vec<_> = columns.collect();
+    let mut writer = TableWriter::begin(out, &columns, PageCompression::SNAPPY)?;
     for part in parts {
-        writer.write(&part.batch()?)?;
+        let cells: Vec<_> = part.columns.iter().filter_map(|(_, column)| column.cells()).collect();
+        writer.write(part.n_rows, &cells)?;
     }
-    writer.close().map(drop)
+    writer.close()
 }
 
 impl<'a> Table<'a> {
     /// The columns of formats that nest nothing.
     fn flat(&self) -> impl Iterator<Item = &(&'static str, Column<'a>)> {
         self.columns.iter().filter(|(_, column)| !matches!(column, Column::Nested(_)))
-    }
-
-    fn batch(&self) -> Result<ArrowBatch, ParquetError> {
-        let columns = self.columns.iter().filter_map(|(name, column)| {
-            column.array().map(|array| (*name, array, column.is_nullable()))
-        });
-        Ok(ArrowBatch::try_from_iter_with_nullable(columns)?)
     }
 }
