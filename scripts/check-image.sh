@@ -77,9 +77,10 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 start_engine
+make_static_true
+check_engine_runs
 prepare_context
 prepare_builder
-make_static_true
 build_first
 for check in "${CHECKS[@]}"; do
   if declare -F "check_$check" >/dev/null; then

@@ -11,7 +11,7 @@ engine_answers() { docker info >/dev/null 2>&1; }
 # Ends the whole script with code 0 where there can be no engine: that is no fault of the image, but is
 # told.
 skip_without_engine() {
-  say "skipped: the image was not checked, since no container engine answers and $1"
+  say "skipped: the image was not checked, since no container engine is at hand and $1"
   exit 0
 }
 

@@ -57,3 +57,11 @@ make_static_true() {
   tar --create --directory "$root" true |
     docker import --change 'ENTRYPOINT ["/true"]' - "$STATIC_TRUE" >/dev/null
 }
+
+# An engine may answer where the machine lets nobody start containers.
+check_engine_runs() {
+  run --rm --network none "$STATIC_TRUE" >"$WORK/true.log" 2>&1 || {
+    cat "$WORK/true.log" >&2
+    skip_without_engine 'ours starts no container; what it said is above'
+  }
+}
