@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn every_failure_ends_its_run() {
         let scope = || "s".to_owned();
-        let cause = || PortError::new(crate::ports::FailureKind::Full, "x");
+        let cause = || PortError::new(FailureKind::Full, "x");
         let failures = [
             JobError::Source { source_name: scope(), cause: cause() },
             JobError::Store { operation: "read", store_name: scope(), cause: cause() },
