@@ -227,6 +227,25 @@ pub struct Conclusion {
     pub publication: Option<Publication>,
 }
 
+impl Conclusion {
+    /// The end of a run that leaves neither counts nor parameters; the exit code is 0 and the message
+    /// empty until they are set.
+    #[must_use]
+    pub fn without_set(run_id: RunId, status: RunStatus, finished_at: Timestamp) -> Self {
+        Self {
+            run_id,
+            status,
+            finished_at,
+            counts: RunCounts::default(),
+            exit_code: 0,
+            message: String::new(),
+            set: ParameterSet::default(),
+            refusals: Vec::new(),
+            publication: None,
+        }
+    }
+}
+
 /// Which rows of the ledger are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {

@@ -1,6 +1,8 @@
 //! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start
 //! a run comes through here, so that all of them leave the same behind.
 
+mod shard;
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -12,9 +14,9 @@ use super::select;
 use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
 use crate::config::Loaded;
-use crate::domain::{RunId, RunRow, RunStatus, Shard, Trigger};
+use crate::domain::{RunId, RunStatus, Trigger};
 use crate::job::retention::keep_house;
-use crate::job::{self, JobError, Observer, RunPlan, RunReport, ShardAsk, ShardOutcome, World};
+use crate::job::{self, JobError, Observer, RunPlan, RunReport, World};
 use crate::ports::Clock;
 
 /// A run that came to its end.
@@ -25,23 +27,6 @@ pub struct Launched {
     pub report: RunReport,
     /// Where its files are, or why there are none, which does not undo the run.
     pub outputs: Result<Outputs, BootstrapError>,
-}
-
-/// What became of a shard.
-pub enum ShardLaunched {
-    /// Its part is staged; others are still to come.
-    Staged {
-        /// The run that it belongs to.
-        run_id: RunId,
-        /// Its rows.
-        n_rows: u64,
-        /// Shards staged so far.
-        n_staged: u32,
-    },
-    /// It was the last, and made the run.
-    Made(Box<Launched>),
-    /// Another process has made the run.
-    Over(Box<RunRow>),
 }
 
 /// Why a run did not come to its end.
@@ -144,36 +129,9 @@ impl Launch {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
-        let outcome =
-            job::execute_requested(run_id, &self.plan, &self.world, observer, cancel).await;
+        let work = job::execute_requested(run_id, &self.plan, &self.world, observer, cancel);
+        let outcome = self.beside_expired(cancel, work).await;
         self.finish(Some(run_id), outcome, cancel).await
-    }
-
-    /// Reads one part of the records and stages it; makes the run where it was the last part, and
-    /// writes its files.
-    ///
-    /// # Errors
-    /// [`LaunchError::Job`].
-    pub async fn run_shard(
-        self,
-        shard: Shard,
-        key: Option<String>,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-    ) -> Result<ShardLaunched, LaunchError> {
-        let expire_after = self.settings.shards.expire_s.seconds();
-        let ask = ShardAsk { shard, key, expire_after };
-        let outcome = job::run_shard(&self.plan, &self.world, &ask, observer, cancel).await?;
-        Ok(match outcome {
-            ShardOutcome::Staged { run_id, n_rows, n_staged } => {
-                ShardLaunched::Staged { run_id, n_rows, n_staged }
-            }
-            ShardOutcome::Over(row) => ShardLaunched::Over(row),
-            ShardOutcome::Made(report) => {
-                let run_id = report.set.run_id;
-                ShardLaunched::Made(Box::new(self.finish(run_id, Ok(*report), cancel).await?))
-            }
-        })
     }
 
     /// Runs what was requested and left behind, and writes its files; `None` where another does.
@@ -186,11 +144,34 @@ impl Launch {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<Option<Launched>, LaunchError> {
-        match job::pick_up(run_id, &self.plan, &self.world, observer, cancel).await {
+        let work = job::pick_up(run_id, &self.plan, &self.world, observer, cancel);
+        match self.beside_expired(cancel, work).await {
             Ok(None) => Ok(None),
             Ok(Some(report)) => self.finish(Some(run_id), Ok(report), cancel).await.map(Some),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// Does the work of a run; before it, gives up the runs of the scope whose shards never completed,
+    /// and tells of them beside it.
+    async fn beside_expired<T>(
+        &self,
+        cancel: &CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let (request, world) = (&self.plan.request, &self.world);
+        let expired = if leaves_trace(self.plan.dry_run, request.trigger) {
+            let expire_after = self.settings.shards.expire_s.seconds();
+            job::give_up_expired(&request.scope, expire_after, world, cancel).await
+        } else {
+            Vec::new()
+        };
+        let telling = async {
+            if !expired.is_empty() {
+                self.telling.of_expired(world, &expired, cancel).await;
+            }
+        };
+        tokio::join!(work, telling).0
     }
 
     async fn finish(

@@ -22,7 +22,7 @@ pub use api::Desk;
 pub use examine::{can_sample, examine_source, examine_store};
 pub use health::{keep_health, read_health};
 pub use import::{import_batches, import_file};
-pub use launch::{Launch, LaunchError, Launched, ShardLaunched};
+pub use launch::{Launch, LaunchError, Launched};
 pub use nights::{ScopeNight, rules};
 pub use outputs::{
     Outputs, check_export, check_output, export_groups, export_parameters, fit_report,

@@ -11,9 +11,10 @@ use super::observe::Told;
 use super::run::{launch_failure, published};
 use super::show::head;
 use super::signals::stop_token;
-use crate::bootstrap::{self, Ask, Launch, ShardLaunched};
+use crate::bootstrap::{self, Ask, Launch};
 use crate::config::Loaded;
-use crate::domain::Shard;
+use crate::domain::{RunStatus, Shard};
+use crate::job::ShardOutcome;
 
 /// A shard as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +63,13 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let shard = resolve(choice, context)?;
     let cancel = stop_token()?;
-    let launch = Launch::prepare(loaded, ask, bootstrap::clock()).await.map_err(launch_failure)?;
+    let launch = Launch::open_shard(loaded, ask, shard, bootstrap::clock(), &cancel).await;
+    let launch = launch.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
     let outcome = launch.run_shard(shard, key, &progress, &cancel).await;
     progress.finish();
     match outcome.map_err(launch_failure)? {
-        ShardLaunched::Staged { run_id, n_rows, n_staged } => {
+        ShardOutcome::Staged { run_id, n_rows, n_staged } => {
             let n_shards = shard.count();
             if context.json() {
                 context.print_json(&json!({
@@ -82,18 +84,19 @@ pub(super) async fn run(
             }
             Ok(Exit::Done)
         }
-        ShardLaunched::Over(row) => {
+        ShardOutcome::Over(row) => {
             if context.json() {
                 context.print_json(&row)?;
             } else {
-                context.print(&format!(
-                    "another shard has made the run\n\n{}",
-                    head(&row, context.width())
-                ))?;
+                let what = match row.status {
+                    RunStatus::Failed => "the run was given up",
+                    _ => "another shard has made the run",
+                };
+                context.print(&format!("{what}\n\n{}", head(&row, context.width())))?;
             }
             Exit::of_code(row.exit_code.unwrap_or(Exit::Unexpected.code()))
         }
-        ShardLaunched::Made(launched) => published(loaded, *launched, context),
+        ShardOutcome::Made(launched) => published(loaded, *launched, context),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a run can fail as a whole.
 
 use crate::domain::{GroupKey, RunId, RunStatus};
-use crate::ports::PortError;
+use crate::ports::{FailureKind, PortError, Store};
 
 /// A failure of a run, never of a single group.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,15 @@ pub const EXIT_REFUSED: u8 = 8;
 pub const EXIT_STOPPED: u8 = 130;
 
 impl JobError {
+    /// The failure of a call of the store, with what was asked of it, as a verb; a call that the stop
+    /// signal ended is no failure of the store.
+    pub(super) fn of_store(store: &dyn Store, operation: &'static str, cause: PortError) -> Self {
+        if cause.kind == FailureKind::Cancelled {
+            return Self::Cancelled;
+        }
+        Self::Store { operation, store_name: store.describe(), cause }
+    }
+
     /// The process's exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -112,7 +121,7 @@ mod tests {
     #[test]
     fn every_failure_ends_its_run() {
         let scope = || "s".to_owned();
-        let cause = || PortError::new(crate::ports::FailureKind::Full, "x");
+        let cause = || PortError::new(FailureKind::Full, "x");
         let failures = [
             JobError::Source { source_name: scope(), cause: cause() },
             JobError::Store { operation: "read", store_name: scope(), cause: cause() },

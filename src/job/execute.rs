@@ -178,11 +178,8 @@ impl Run<'_> {
         let lock = self.ledger.lock(&self.plan.request.scope, run_id).await;
         let row = self.ledger.row(run_id).await;
         if row.is_some_and(|row| row.status != RunStatus::Requested) {
-            return Err(JobError::Store {
-                operation: "begin the run",
-                store_name: self.world.store.describe(),
-                cause: PortError::new(FailureKind::Taken, "another process has begun it"),
-            });
+            let cause = PortError::new(FailureKind::Taken, "another process has begun it");
+            return Err(JobError::of_store(&*self.world.store, "begin the run", cause));
         }
         let outcome = match lock {
             Ok(lock) => self.holding(lock, run_id).await,

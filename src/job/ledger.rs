@@ -7,8 +7,8 @@ use super::execute::World;
 use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
-use crate::domain::{ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRow, RunStatus};
-use crate::ports::{Clock, Conclusion, FailureKind, PortError, ScopeLock, Store};
+use crate::domain::{ParameterSet, Publication, RunCounts, RunId, RunRow, RunStatus};
+use crate::ports::{Clock, Conclusion, PortError, ScopeLock, Store};
 
 /// The run's dealings with the store, with errors that name them.
 pub(super) struct Ledger<'a> {
@@ -50,12 +50,8 @@ impl<'a> Ledger<'a> {
         current.map_err(|cause| self.error("read the current set", cause))
     }
 
-    /// An error of the store, with what was asked of it.
     fn error(&self, operation: &'static str, cause: PortError) -> JobError {
-        if cause.kind == FailureKind::Cancelled {
-            return JobError::Cancelled;
-        }
-        JobError::Store { operation, store_name: self.store.describe(), cause }
+        JobError::of_store(self.store, operation, cause)
     }
 
     /// Marks dead runs, and this one as running.
@@ -123,15 +119,9 @@ impl<'a> Ledger<'a> {
     /// fails, the next run finds it dead; the error of the run itself is the one to report.
     pub(super) async fn told(&self, run_id: RunId, failure: JobError) -> JobError {
         let conclusion = Conclusion {
-            run_id,
-            status: failure.status(),
-            finished_at: self.clock.now(),
-            counts: RunCounts::default(),
             exit_code: failure.exit_code(),
             message: with_causes(&failure),
-            set: ParameterSet::default(),
-            refusals: Vec::<RefusalRow>::new(),
-            publication: None,
+            ..Conclusion::without_set(run_id, failure.status(), self.clock.now())
         };
         if let Err(why) = self.grace.unless_over(self.store.conclude(&conclusion)).await {
             warn!("the ledger could not be told: {why}");

@@ -3,8 +3,9 @@
 //!
 //! Reading is shared and nothing else: by least squares a group is fitted in a tenth of the time that it
 //! takes to read. The run itself is therefore an ordinary one whose source is what was staged: whatever
-//! a single process would publish, this one publishes, bit by bit. A shard that dies is started again, one that is started twice changes nothing, and a run
-//! whose shards never complete expires.
+//! a single process would publish, this one publishes, bit by bit. A shard that dies is started again,
+//! one that is started twice changes nothing, and a run whose shards never complete expires, see
+//! `expiry.rs`.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -12,25 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::error::{EXIT_SOURCE, JobError};
+use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::execute::{Gathered, World, gather, request};
+use super::expiry::MAX_OPEN;
 use super::fitting::between;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
-use crate::domain::{ParameterSet, RecordBatch, RunCounts, RunId, RunRow, RunStatus, Shard};
+use crate::domain::{RecordBatch, RunId, RunRow, RunStatus, Shard};
 use crate::ports::{
     Conclusion, FailureKind, PortError, PortResult, ReadQuery, RecordSource, RunFilter,
     StagedShard, Store,
 };
-
-/// Open requests that are looked through for a run to join: more are never open at once.
-const MAX_OPEN: u32 = 100;
 
 /// Time between two looks whether another process has made the run.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -41,8 +39,8 @@ const MAX_BATCHES_IN_FLIGHT: usize = 4;
 /// Tries to open a run where other shards open one at the same moment.
 const MAX_TRIES: usize = 8;
 
-/// What became of a shard.
-pub enum ShardOutcome {
+/// What became of a shard; `M` is what the last one has to show.
+pub enum ShardOutcome<M = RunReport> {
     /// Its part is staged; others are still to come.
     Staged {
         /// The run that it belongs to.
@@ -53,9 +51,40 @@ pub enum ShardOutcome {
         n_staged: u32,
     },
     /// It was the last, and made the run.
-    Made(Box<RunReport>),
-    /// Another process has made the run.
+    Made(Box<M>),
+    /// The run was over: another process has made it, or given it up.
     Over(Box<RunRow>),
+}
+
+/// How far a shard came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It had no run to be part of.
+    NoRun,
+    /// It read its part of this run and staged it.
+    Part(RunId),
+    /// Every part of this run was there, and it made the run of them.
+    All(RunId),
+}
+
+impl Reached {
+    /// The run, where there is one.
+    #[must_use]
+    pub fn run_id(self) -> Option<RunId> {
+        match self {
+            Self::NoRun => None,
+            Self::Part(run_id) | Self::All(run_id) => Some(run_id),
+        }
+    }
+}
+
+/// A shard that failed.
+#[derive(Debug)]
+pub struct ShardFailure {
+    /// How far it came.
+    pub reached: Reached,
+    /// Why it came no further.
+    pub cause: JobError,
 }
 
 /// What a shard needs to know beyond the plan of the run.
@@ -66,8 +95,6 @@ pub struct ShardAsk {
     /// Name that the shards of one run share, where they have one: a shard that is started again after
     /// the run is over then finds it.
     pub key: Option<String>,
-    /// Time after which an incomplete run is given up.
-    pub expire_after: Duration,
 }
 
 impl ShardAsk {
@@ -76,21 +103,22 @@ impl ShardAsk {
     }
 }
 
-/// Reads one part of the records, stages it, and makes the run where it was the last.
+/// Reads one part of the records, stages it, and makes the run where it was the last. Runs that have
+/// expired are given up before, see [`give_up_expired`](super::give_up_expired), or this one joins them.
 ///
 /// # Errors
-/// [`JobError`]; the run stays open then, so that the shard can be started again.
+/// [`ShardFailure`]; the run stays open then, so that the shard can be started again.
 pub async fn run_shard(
     plan: &RunPlan,
     world: &World,
     ask: &ShardAsk,
     observer: &dyn Observer,
     cancel: &CancellationToken,
-) -> Result<ShardOutcome, JobError> {
-    expire(plan, world, ask).await?;
-    let row = match open(plan, world, ask, cancel).await? {
-        row if row.status.is_final() => return Ok(ShardOutcome::Over(Box::new(row))),
-        row => row,
+) -> Result<ShardOutcome, ShardFailure> {
+    let row = match open(plan, world, ask, cancel).await {
+        Ok(row) if row.status.is_final() => return Ok(ShardOutcome::Over(Box::new(row))),
+        Ok(row) => row,
+        Err(cause) => return Err(ShardFailure { reached: Reached::NoRun, cause }),
     };
     // What the first shard asked for holds for all: a window that ends now ends at one moment.
     let mut plan = plan.clone();
@@ -131,7 +159,7 @@ async fn open(
         }
     }
     let cause = PortError::new(FailureKind::Conflict, "other shards open runs at the same time");
-    Err(store_error(&*world.store, "open a run for the shards", cause))
+    Err(JobError::of_store(&*world.store, "open a run for the shards", cause))
 }
 
 /// Takes back a run that was opened while another shard opened one.
@@ -143,28 +171,12 @@ async fn withdraw(
 ) -> Result<(), JobError> {
     let store = &*world.store;
     let conclusion = Conclusion {
-        exit_code: 0,
         message: format!("withdrawn: run {instead} was opened by another shard"),
-        ..ending(run_id, RunStatus::Cancelled, world.clock.now())
+        ..Conclusion::without_set(run_id, RunStatus::Cancelled, world.clock.now())
     };
     info!(run = run_id.0, scope = %plan.request.scope, "withdrawn for run {instead}");
     let concluded = store.conclude(&conclusion).await;
-    concluded.map_err(|cause| store_error(store, "withdraw the run", cause))
-}
-
-/// The end of a run that leaves nothing.
-fn ending(run_id: RunId, status: RunStatus, at: Timestamp) -> Conclusion {
-    Conclusion {
-        run_id,
-        status,
-        finished_at: at,
-        counts: RunCounts::default(),
-        exit_code: EXIT_SOURCE,
-        message: String::new(),
-        set: ParameterSet::default(),
-        refusals: Vec::new(),
-        publication: None,
-    }
+    concluded.map_err(|cause| JobError::of_store(store, "withdraw the run", cause))
 }
 
 /// The run that this shard is one of: that of its name, or the first that is open.
@@ -205,51 +217,6 @@ fn same_job(plan: &RunPlan, ask: &ShardAsk, row: RunRow) -> Result<RunRow, JobEr
     Ok(row)
 }
 
-/// Gives up the runs whose shards have not completed in time. Only under the scope's lock, so that
-/// none is given up while it is made; where that is busy, the next shard looks again.
-async fn expire(plan: &RunPlan, world: &World, ask: &ShardAsk) -> Result<(), JobError> {
-    let store = &*world.store;
-    let now = world.clock.now();
-    let limit = SignedDuration::try_from(ask.expire_after).unwrap_or(SignedDuration::MAX);
-    let open = runs(store, plan, Some(RunStatus::Requested), MAX_OPEN).await?;
-    let is_late = |row: &&RunRow| {
-        row.request.detail.n_shards.is_some()
-            && now.duration_since(row.request.requested_at) > limit
-    };
-    let late: Vec<&RunRow> = open.iter().filter(is_late).collect();
-    if late.is_empty() {
-        return Ok(());
-    }
-    let lock = store.try_lock(&plan.request.scope).await;
-    let Some(lock) = lock.map_err(|cause| store_error(store, "take the lock", cause))? else {
-        return Ok(());
-    };
-    for row in late {
-        if let Err(why) = give_up(store, row, now).await {
-            warn!(run = row.id.0, "the run could not be given up: {why}");
-        }
-    }
-    let released = lock.release().await;
-    released.map_err(|cause| store_error(store, "release the lock", cause))
-}
-
-async fn give_up(store: &dyn Store, row: &RunRow, now: Timestamp) -> PortResult<()> {
-    // The one that held the lock may have made it.
-    let is_open = store.run(row.id).await?.is_some_and(|row| row.status == RunStatus::Requested);
-    if !is_open {
-        return Ok(());
-    }
-    let n_staged = store.staged_shards(row.id).await?.len();
-    let n_shards = row.request.detail.n_shards.unwrap_or_default();
-    let conclusion = Conclusion {
-        message: format!("expired: {n_staged} of {n_shards} shards were staged in time"),
-        ..ending(row.id, RunStatus::Failed, now)
-    };
-    store.conclude(&conclusion).await?;
-    warn!(run = row.id.0, "run expired: {n_staged} of {n_shards} shards were staged in time");
-    store.clear_stage(row.id).await
-}
-
 /// One shard at work.
 struct Worker<'a> {
     plan: &'a RunPlan,
@@ -261,7 +228,20 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    async fn work(&self) -> Result<ShardOutcome, JobError> {
+    async fn work(&self) -> Result<ShardOutcome, ShardFailure> {
+        let run_id = self.run_id;
+        let missing = self.part().await;
+        let missing =
+            missing.map_err(|cause| ShardFailure { reached: Reached::Part(run_id), cause })?;
+        if let Some(outcome) = missing {
+            return Ok(outcome);
+        }
+        let made = self.gather().await;
+        made.map_err(|cause| ShardFailure { reached: Reached::All(run_id), cause })
+    }
+
+    /// Stages the part, unless it is there; `None` where every part is there then.
+    async fn part(&self) -> Result<Option<ShardOutcome>, JobError> {
         let (store, index) = (&*self.world.store, self.ask.shard.index());
         self.observer.notice(RunEvent::Started(self.run_id));
         let before = self.staged().await?;
@@ -274,17 +254,17 @@ impl Worker<'_> {
         };
         let n_staged = self.staged().await?.len();
         if n_staged == self.ask.shard.count() as usize {
-            return self.gather().await;
+            return Ok(None);
         }
         // Over already: another shard was started twice, and the run made meanwhile.
-        match row(store, self.run_id).await? {
-            Some(row) if row.status.is_final() => Ok(ShardOutcome::Over(Box::new(row))),
-            _ => Ok(ShardOutcome::Staged {
+        Ok(Some(match row(store, self.run_id).await? {
+            Some(row) if row.status.is_final() => ShardOutcome::Over(Box::new(row)),
+            _ => ShardOutcome::Staged {
                 run_id: self.run_id,
                 n_rows,
                 n_staged: u32::try_from(n_staged).unwrap_or(u32::MAX),
-            }),
-        }
+            },
+        }))
     }
 
     async fn staged(&self) -> Result<Vec<StagedShard>, JobError> {
@@ -302,7 +282,7 @@ impl Worker<'_> {
             biased;
             () = self.cancel.cancelled() => Err(JobError::Cancelled),
             result = call => {
-                result.map_err(|cause| store_error(&*self.world.store, operation, cause))
+                result.map_err(|cause| JobError::of_store(&*self.world.store, operation, cause))
             }
         }
     }
@@ -456,16 +436,9 @@ async fn runs(
     let scope = Some(plan.request.scope.clone());
     let filter = RunFilter { scope, status, limit, ..RunFilter::default() };
     let runs = store.runs(&filter).await;
-    runs.map_err(|cause| store_error(store, "read the runs", cause))
+    runs.map_err(|cause| JobError::of_store(store, "read the runs", cause))
 }
 
 async fn row(store: &dyn Store, run_id: RunId) -> Result<Option<RunRow>, JobError> {
-    store.run(run_id).await.map_err(|cause| store_error(store, "read the run", cause))
-}
-
-fn store_error(store: &dyn Store, operation: &'static str, cause: PortError) -> JobError {
-    if cause.kind == FailureKind::Cancelled {
-        return JobError::Cancelled;
-    }
-    JobError::Store { operation, store_name: store.describe(), cause }
+    store.run(run_id).await.map_err(|cause| JobError::of_store(store, "read the run", cause))
 }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::driver::Scope;
 use super::night::{Ended, NightError, Outcome};
 use super::status::ScopeState;
-use crate::domain::{ParameterSet, RunCounts, RunRow, RunStatus};
+use crate::domain::{RunRow, RunStatus};
 use crate::job::error::EXIT_REFUSED;
 use crate::ports::{Conclusion, PortResult, RunFilter, Store};
 
@@ -108,15 +108,9 @@ impl Scope {
         if still.is_some_and(|row| row.status == RunStatus::Requested) {
             warn!(run = row.id.0, "the request cannot be done: {}", ended.message);
             let conclusion = Conclusion {
-                run_id: row.id,
-                status: RunStatus::Failed,
-                finished_at: self.clock.now(),
-                counts: RunCounts::default(),
                 exit_code: EXIT_REFUSED,
                 message: format!("left behind, and cannot be done: {}", ended.message),
-                set: ParameterSet::default(),
-                refusals: Vec::new(),
-                publication: None,
+                ..Conclusion::without_set(row.id, RunStatus::Failed, self.clock.now())
             };
             store.conclude(&conclusion).await?;
         }

@@ -5,9 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use speedfit::adapters::memory::{Fault, ManualClock, MemorySource, MemoryStore, Operation};
-use speedfit::domain::{ParameterSet, RunId, RunStatus, Shard};
-use speedfit::job::{JobError, RunPlan, ShardAsk, ShardOutcome, Silent, World, execute, run_shard};
+use speedfit::adapters::memory::{Fault, Hold, ManualClock, MemorySource, MemoryStore, Operation};
+use speedfit::domain::{ParameterSet, RunId, RunRow, RunStatus, Shard};
+use speedfit::job::{
+    JobError, Reached, RunPlan, ShardAsk, ShardFailure, ShardOutcome, Silent, World, execute,
+    give_up_expired, run_shard,
+};
 use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use speedfit::ports::{ScopeLocks as _, ShardStage as _};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,9 @@ const REGIONS: [(&str, usize, f64); 9] = [
     ("H", 700, 0.8),
     ("", 20, 1.0),
 ];
+
+/// Time after which a run whose shards have not completed is given up.
+const EXPIRE_AFTER: Duration = Duration::from_secs(3600);
 
 struct Desk {
     store: MemoryStore,
@@ -51,12 +57,24 @@ impl Desk {
         plan
     }
 
-    async fn shard_of(&self, index: u32, key: Option<&str>) -> Result<ShardOutcome, JobError> {
+    async fn shard_of(&self, index: u32, key: Option<&str>) -> Result<ShardOutcome, ShardFailure> {
+        self.shard_by(&self.plan(), index, key).await
+    }
+
+    async fn shard_by(
+        &self,
+        plan: &RunPlan,
+        index: u32,
+        key: Option<&str>,
+    ) -> Result<ShardOutcome, ShardFailure> {
         let shard = Shard::new(index, 8).unwrap();
-        let expire_after = Duration::from_secs(3600);
-        let ask = ShardAsk { shard, key: key.map(str::to_owned), expire_after };
+        let ask = ShardAsk { shard, key: key.map(str::to_owned) };
         let cancel = CancellationToken::new();
-        run_shard(&self.plan(), &self.world(), &ask, &Silent, &cancel).await
+        run_shard(plan, &self.world(), &ask, &Silent, &cancel).await
+    }
+
+    async fn give_up(&self) -> Vec<RunRow> {
+        give_up_expired("test", EXPIRE_AFTER, &self.world(), &CancellationToken::new()).await
     }
 
     async fn shard(&self, index: u32) -> ShardOutcome {
@@ -150,7 +168,10 @@ async fn a_shard_that_dies_is_started_again() {
             let fault = Fault::Reject(FailureKind::Unreachable);
             desk.store.faults().on(Operation::Stage, nth, fault);
             let died = desk.shard_of(index, None).await;
-            assert!(matches!(died, Err(JobError::Store { .. })));
+            let Err(ShardFailure { reached, cause: JobError::Store { .. } }) = died else {
+                panic!("shard {index} did not fail by its store");
+            };
+            assert_eq!(reached, Reached::Part(RunId(1)));
         }
         assert!(matches!(desk.shard(index).await, ShardOutcome::Staged { .. }));
         // Started twice.
@@ -159,20 +180,37 @@ async fn a_shard_that_dies_is_started_again() {
     // The last one dies while it makes the run, before anything of it is kept.
     for operation in [Operation::Mark, Operation::AbandonDead] {
         desk.store.faults().on(operation, 1, Fault::Reject(FailureKind::Unreachable));
-        assert!(desk.shard_of(8, None).await.is_err());
+        let failure = desk.shard_of(8, None).await.err().unwrap();
+        assert_eq!(failure.reached, Reached::All(RunId(1)));
         assert_eq!(desk.runs().await, [(RunId(1), RunStatus::Requested)]);
     }
     assert!(matches!(desk.shard(8).await, ShardOutcome::Made(_)));
     assert_published_once(&desk).await;
 }
 
-#[tokio::test]
-async fn a_run_whose_shards_never_complete_expires() {
+/// A desk with a run that has seven of its eight shards, and is late.
+async fn late() -> Desk {
     let desk = Desk::new();
     for index in 1..=7 {
         desk.shard(index).await;
     }
-    desk.clock.advance(Duration::from_secs(3601));
+    assert_eq!(desk.give_up().await, []);
+    desk.clock.advance(EXPIRE_AFTER + Duration::from_secs(1));
+    desk
+}
+
+#[tokio::test]
+async fn a_run_whose_shards_never_complete_expires() {
+    let desk = late().await;
+    let ended = desk.give_up().await;
+    // As the ledger has it.
+    let expired = desk.store.run(RunId(1)).await.unwrap().unwrap();
+    assert_eq!(ended, [expired.clone()]);
+    assert_eq!((expired.status, expired.exit_code), (RunStatus::Failed, Some(4)));
+    assert_eq!(expired.message, "expired: 7 of 8 shards were staged in time; missing: 8/8");
+    assert_eq!(expired.finished_at, Some(desk.clock.now()));
+    assert_eq!(desk.store.current("test").await.unwrap(), None);
+    assert_eq!(desk.store.staged_shards(RunId(1)).await.unwrap(), []);
     // The late one opens a run of its own.
     assert!(matches!(
         desk.shard(8).await,
@@ -182,10 +220,75 @@ async fn a_run_whose_shards_never_complete_expires() {
         desk.runs().await,
         [(RunId(2), RunStatus::Requested), (RunId(1), RunStatus::Failed)]
     );
-    let expired = desk.store.run(RunId(1)).await.unwrap().unwrap();
-    assert_eq!(expired.message, "expired: 7 of 8 shards were staged in time");
-    assert_eq!(desk.store.current("test").await.unwrap(), None);
-    assert_eq!(desk.store.staged_shards(RunId(1)).await.unwrap(), []);
+    assert_eq!(desk.give_up().await, []);
+}
+
+#[tokio::test]
+async fn only_what_is_late_and_of_shards_is_given_up_and_cheaply() {
+    let desk = late().await;
+    let waiting = desk.store.request(&desk.plan().request).await.unwrap();
+    desk.clock.advance(EXPIRE_AFTER);
+    let fresh = match desk.shard_of(1, Some("tonight")).await {
+        Ok(ShardOutcome::Staged { run_id, .. }) => run_id,
+        _ => panic!("the shard staged nothing"),
+    };
+    assert_eq!(desk.give_up().await.len(), 1);
+    assert_eq!(
+        desk.runs().await,
+        [
+            (fresh, RunStatus::Requested),
+            (waiting, RunStatus::Requested),
+            (RunId(1), RunStatus::Failed)
+        ]
+    );
+    // Where none is late, the lock is left alone, and one query is all.
+    let calls = |operation| desk.store.faults().n_calls(operation);
+    let before = (calls(Operation::TryLock), calls(Operation::Runs));
+    assert_eq!(desk.give_up().await, []);
+    assert_eq!((calls(Operation::TryLock), calls(Operation::Runs)), (before.0, before.1 + 1));
+}
+
+#[tokio::test]
+async fn an_expired_run_is_ended_by_one_process() {
+    let desk = Arc::new(late().await);
+    let hold = Hold::default();
+    desk.store.faults().on(Operation::Conclude, 1, Fault::HoldRequest(hold.clone()));
+    let first = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.give_up().await }
+    });
+    hold.reached().await;
+    assert_eq!(desk.give_up().await, []);
+    hold.release();
+    assert_eq!(first.await.unwrap().len(), 1);
+    assert_eq!(desk.give_up().await, []);
+    // While a run holds the scope, whoever comes next looks again.
+    let desk = late().await;
+    let lock = desk.store.try_lock("test").await.unwrap().unwrap();
+    assert_eq!(desk.give_up().await, []);
+    lock.release().await.unwrap();
+    assert_eq!(desk.give_up().await.len(), 1);
+}
+
+#[tokio::test]
+async fn whatever_the_store_answers_an_expired_run_has_one_to_tell_of_it() {
+    use Operation::{Conclude, Release, Run, Runs, Stage, TryLock};
+    let lost = || Fault::FailAfterWrite(FailureKind::TimedOut);
+    let failed = || Fault::Reject(FailureKind::Unreachable);
+    let check = async |operation, nth, fault: Fault, expected: [usize; 2]| {
+        let desk = late().await;
+        desk.store.faults().on(operation, nth, fault.clone());
+        let found = [desk.give_up().await.len(), desk.give_up().await.len()];
+        assert_eq!(found, expected, "{operation:?} {nth} {fault:?}");
+        assert_eq!(desk.runs().await, [(RunId(1), RunStatus::Failed)]);
+    };
+    for operation in [Runs, TryLock, Run, Stage, Conclude] {
+        check(operation, 1, failed(), [0, 1]).await;
+    }
+    // It was ended, and the answer was lost; or what it left could not be cleared.
+    check(Conclude, 1, lost(), [1, 0]).await;
+    check(Stage, 2, failed(), [1, 0]).await;
+    check(Release, 1, lost(), [1, 0]).await;
 }
 
 #[tokio::test]
@@ -196,10 +299,13 @@ async fn a_shard_of_another_job_is_refused() {
         let mut plan = desk.plan();
         change(&mut plan);
         let shard = Shard::new(2, count).unwrap();
-        let ask = ShardAsk { shard, key: None, expire_after: Duration::from_secs(3600) };
+        let ask = ShardAsk { shard, key: None };
         let cancel = CancellationToken::new();
         match run_shard(&plan, &desk.world(), &ask, &Silent, &cancel).await {
-            Err(error @ JobError::ShardMisfit { .. }) => error.to_string(),
+            Err(ShardFailure { reached, cause: cause @ JobError::ShardMisfit { .. } }) => {
+                assert_eq!(reached, Reached::NoRun);
+                cause.to_string()
+            }
             _ => panic!("the shard was taken"),
         }
     };

@@ -5,4 +5,5 @@ mod exposition;
 mod otlp;
 mod program;
 mod receiver;
+mod shards;
 mod webhook;

@@ -25,11 +25,11 @@ const PLACE_OF_SCOPE: &str = "{scope}";
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 impl Telling {
-    /// Says how things stand in the scope after the run.
+    /// Says how things stand in the scope, after the run where one has ended here.
     pub(super) async fn measure(
         &self,
         world: &World,
-        ended: &Ended<'_>,
+        ended: Option<&Ended<'_>>,
         cancel: &CancellationToken,
     ) {
         let settings = &self.settings.metrics;
@@ -38,7 +38,10 @@ impl Telling {
             return;
         }
         let metrics = match scope_metrics(&*world.store, &self.settings.scope).await {
-            Ok(metrics) => with_phases(metrics, ended),
+            Ok(metrics) => match ended {
+                Some(ended) => with_phases(metrics, ended),
+                None => metrics,
+            },
             Err(why) => return warn!("no metrics, since the ledger could not be read: {why}"),
         };
         let text = render(std::slice::from_ref(&metrics));

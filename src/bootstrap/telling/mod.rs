@@ -24,7 +24,7 @@ use super::plan::Ask;
 use crate::adapters::objects::{Objects, ObjectsError};
 use crate::adapters::web::{Address, Courier, Patience, Webhook};
 use crate::config::{ConfigError, Loaded, Origin, Secret, Settings};
-use crate::domain::{RunId, RunNotice};
+use crate::domain::{RunId, RunNotice, RunRow};
 use crate::job::{JobError, RunPlan, RunReport, World};
 use crate::ports::{Clock, Herald as _};
 
@@ -88,7 +88,7 @@ impl Telling {
         let work = async {
             let ((), (), upload) = tokio::join!(
                 self.notify(world, ended, cancel),
-                self.measure(world, ended, cancel),
+                self.measure(world, Some(ended), cancel),
                 self.upload(ended),
             );
             upload
@@ -109,6 +109,27 @@ impl Telling {
         for notice in notices::of_run(world, ended).await {
             self.tell(&notice, &world.clock, cancel).await;
         }
+    }
+
+    /// Tells of runs of the scope that were given up, and writes metrics as they stand then.
+    pub(super) async fn of_expired(
+        &self,
+        world: &World,
+        expired: &[RunRow],
+        cancel: &CancellationToken,
+    ) {
+        let scope = &self.settings.scope;
+        let span = info_span!("tell", %scope);
+        let notify = async {
+            if self.webhook.is_none() {
+                return;
+            }
+            for notice in notices::of_expired(world, scope, expired).await {
+                self.tell(&notice, &world.clock, cancel).await;
+            }
+        };
+        let work = async { tokio::join!(notify, self.measure(world, None, cancel)) };
+        _ = within(&*world.clock, cancel, work).instrument(span).await;
     }
 
     /// Tells of a run that did not even begin.

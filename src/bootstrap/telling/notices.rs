@@ -43,9 +43,22 @@ pub(super) async fn of_run(world: &World, ended: &Ended<'_>) -> Vec<RunNotice> {
 async fn recent(world: &World, ended: &Ended<'_>) -> PortResult<(Option<RunRow>, Vec<RunRow>)> {
     let Some(run_id) = ended.run_id else { return Ok((None, Vec::new())) };
     let run = world.store.run(run_id).await?;
-    let scope = Some(ended.plan.request.scope.clone());
+    Ok((run, newest(world, &ended.plan.request.scope).await?))
+}
+
+async fn newest(world: &World, scope: &str) -> PortResult<Vec<RunRow>> {
+    let scope = Some(scope.to_owned());
     let filter = RunFilter { scope, limit: N_RECENT, ..RunFilter::default() };
-    Ok((run, world.store.runs(&filter).await?))
+    world.store.runs(&filter).await
+}
+
+/// The notices of runs of the scope that were given up, in their order.
+pub(super) async fn of_expired(world: &World, scope: &str, expired: &[RunRow]) -> Vec<RunNotice> {
+    let rows = newest(world, scope).await.unwrap_or_else(|why| {
+        warn!("telling without the runs before, which could not be read: {why}");
+        Vec::new()
+    });
+    expired.iter().filter_map(|run| RunNotice::of_run(run, &rows)).collect()
 }
 
 /// What the process knows of a run whose end the ledger does not tell. Whether a published one is a

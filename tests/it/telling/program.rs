@@ -44,7 +44,7 @@ impl Night {
         Self { desk, receiver: Receiver::new(script).await, printed: String::new() }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.desk.command(args);
         command.args(["--log-level", "trace"]);
         command.env("SPEEDFIT_WEBHOOK_URL", self.receiver.url(PATH));
@@ -53,7 +53,7 @@ impl Night {
     }
 
     /// A run that must end so.
-    fn run(&mut self, code: i32, flags: &[&str]) -> Ended {
+    pub(super) fn run(&mut self, code: i32, flags: &[&str]) -> Ended {
         let mut command = self.command(&["run"]);
         let ended =
             tokio::task::block_in_place(|| Ended::of(command.args(flags).output().unwrap()));
@@ -64,7 +64,7 @@ impl Night {
     }
 
     /// Event, run and previous run of each notice, in order.
-    fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<String> {
         let got = self.receiver.got();
         let notices = got.iter().filter(|got| got.path == PATH);
         let one = |body: Value| {
@@ -81,12 +81,13 @@ impl Night {
             .collect()
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(super) fn json(&self, args: &[&str]) -> Value {
         self.desk.expect(0, args).json()
     }
 }
 
-const MISSING: [&str; 4] = ["--set", "source.kind=file", "--set", "file.path=missing.csv"];
+pub(super) const MISSING: [&str; 4] =
+    ["--set", "source.kind=file", "--set", "file.path=missing.csv"];
 const IMPLAUSIBLE: [&str; 4] =
     ["--set", "judge.min_cruise_speed_kmh=1", "--set", "judge.max_cruise_speed_kmh=2"];
 
