@@ -205,7 +205,7 @@ async fn a_run_whose_shards_never_complete_expires() {
     let ended = desk.give_up().await;
     // As the ledger has it.
     let expired = desk.store.run(RunId(1)).await.unwrap().unwrap();
-    assert_eq!(ended, [expired.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&expired));
     assert_eq!((expired.status, expired.exit_code), (RunStatus::Failed, Some(4)));
     assert_eq!(expired.message, "expired: 7 of 8 shards were staged in time; missing: 8/8");
     assert_eq!(expired.finished_at, Some(desk.clock.now()));
