@@ -179,7 +179,7 @@ fn by_launch_error(error: &LaunchError) -> Ended {
     match error {
         LaunchError::Job(error) => Ended::of_job_error(error),
         LaunchError::World(WorldError::Source(cause) | WorldError::Store(cause)) => {
-            Ended::by_error(Outcome::MayPass, cause)
+            Ended::unopened(cause)
         }
         LaunchError::Plan(_) | LaunchError::World(WorldError::Settings(_)) => {
             Ended::by_error(Outcome::Failed, error)

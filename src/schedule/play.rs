@@ -143,7 +143,7 @@ impl Scope {
             Outcome::Over(_) => Tried::ForTheLastTime,
             Outcome::Cancelled if self.cancel.is_cancelled() => Tried::ForTheLastTime,
             Outcome::Failed => {
-                error!(slot, "nothing runs at this moment: {}", ended.message);
+                error!(slot, "another try would end the same, so none is made: {}", ended.message);
                 Tried::ForTheLastTime
             }
             Outcome::Taken => {
