@@ -163,6 +163,11 @@ pub trait Night: Send + Sync {
 
     /// Makes the run of a request that was left behind, as its row asks for it.
     async fn pick_up(&self, row: &RunRow, cancel: &CancellationToken) -> Ended;
+
+    /// Tells of runs that the driver found dead, at least one, whoever wants to be told of failures;
+    /// returns when that is done, which may take minutes, or soon after the stop signal. Nobody else
+    /// tells of them.
+    async fn tell_of_dead(&self, dead: &[RunRow], cancel: &CancellationToken);
 }
 
 #[cfg(test)]

@@ -160,7 +160,10 @@ async fn a_night_whose_process_died_is_made_up_for_after_the_next_start() {
     store.start(dead, asked.requested_at).await.unwrap();
     let stage =
         Stage::new(&clock).with("city", Arc::new(store.clone()), rules(), |_| Feed::Times(1.0));
+    let told_dead = stage.told_dead();
     stage.play_until(at("2026-01-11T12:00:00Z")).await;
+    // No later run finds it, so this is the one time.
+    assert_eq!(*told_dead.lock().unwrap(), [dead]);
     let runs = ledger(&store).await;
     let told: Vec<_> = runs.iter().map(|run| (run.request.slot.as_deref(), run.status)).collect();
     assert_eq!(
@@ -221,6 +224,7 @@ async fn race(stores: [Arc<dyn Store>; 2]) {
     let store = Arc::clone(&first);
     let stage = Stage::new(&clock).with("city", first, rules(), feed);
     let stage = stage.with("city", second, rules(), feed);
+    let told_dead = stage.told_dead();
     stage.play_until(at("2026-10-29T12:00:00Z")).await;
 
     let mut nights: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -246,6 +250,9 @@ async fn race(stores: [Arc<dyn Store>; 2]) {
     .map(|(moment, tries)| (moment.to_owned(), tries))
     .into();
     assert_eq!(nights, expected);
+    let is_dead = |run: &&RunRow| run.status == RunStatus::Abandoned;
+    let dead: Vec<RunId> = runs.iter().filter(is_dead).map(|run| run.id).collect();
+    assert_eq!(*told_dead.lock().unwrap(), dead);
 }
 
 #[tokio::test]
