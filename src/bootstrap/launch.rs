@@ -168,7 +168,7 @@ impl Launch {
         };
         let telling = async {
             if !expired.is_empty() {
-                self.telling.of_expired(world, &expired, cancel).await;
+                self.telling.of_found(&*world.store, &world.clock, &expired, cancel).await;
             }
         };
         tokio::join!(work, telling).0

@@ -31,7 +31,7 @@ pub use outputs::{
 pub use plan::{Ask, plan, retention_rules};
 pub use probe::{ContainerPurpose, container_purpose, probe_api};
 pub use stored_report::stored_report;
-pub use telling::{Upload, examine_telling};
+pub use telling::{Upload, examine_telling, tell_of_dead};
 pub use world::{WorldError, clock, file_source, migrate, migration_script, source, store, world};
 
 /// What cannot be wired.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::launch::{Launch, LaunchError, Launched};
 use super::plan::Ask;
+use super::telling::tell_of_dead;
 use super::world::{WorldError, store};
 use crate::config::{ConfigError, Kept, Loaded, MissedSlots, Settings, Sources};
 use crate::domain::{RunRow, Trigger};
@@ -148,6 +149,18 @@ impl Night for ScopeNight {
     async fn pick_up(&self, row: &RunRow, cancel: &CancellationToken) -> Ended {
         self.resume(row, cancel).await.unwrap_or_else(|ended| ended)
     }
+
+    async fn tell_of_dead(&self, dead: &[RunRow], cancel: &CancellationToken) {
+        let told = async {
+            let loaded = self.load().map_err(|error| NightError::of(&error))?;
+            let store = self.store().await?;
+            tell_of_dead(&loaded, &*store, &self.clock, dead, cancel).await;
+            Ok::<_, NightError>(())
+        };
+        if let Err(why) = told.await {
+            tracing::warn!("nobody is told of runs that died: {why}");
+        }
+    }
 }
 
 /// The schedule of the settings.
@@ -179,7 +192,7 @@ fn by_launch_error(error: &LaunchError) -> Ended {
     match error {
         LaunchError::Job(error) => Ended::of_job_error(error),
         LaunchError::World(WorldError::Source(cause) | WorldError::Store(cause)) => {
-            Ended::by_error(Outcome::MayPass, cause)
+            Ended::unopened(cause)
         }
         LaunchError::Plan(_) | LaunchError::World(WorldError::Settings(_)) => {
             Ended::by_error(Outcome::Failed, error)

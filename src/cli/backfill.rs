@@ -1,9 +1,11 @@
 //! `speedfit backfill`: the job over past windows, each a run of its own. Started again it goes on
 //! where it was stopped.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use clap::Args;
-use jiff::Span;
+use jiff::{Span, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,7 +22,7 @@ use crate::config::{Loaded, Moment, StoreKind};
 use crate::domain::{RequestDetail, RunRow, Trigger, Window};
 use crate::job::JobError;
 use crate::job::backfill::{self, Planned, Reprocess};
-use crate::ports::{FailureKind, PortError, RunFilter};
+use crate::ports::{FailureKind, PortError, RunFilter, Store};
 
 /// Run the job over past windows, each as a run that is kept beside the published ones.
 #[derive(Debug, Args)]
@@ -66,19 +68,21 @@ fn reprocess(text: &str) -> Result<Reprocess, String> {
 pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load(Vec::new())?;
     let windows = windows(&options, &loaded)?;
-    let earlier = if options.dry_run {
-        ledger_as_it_is(&loaded).await?
-    } else {
-        settled_ledger(&loaded).await?
-    };
-    let planned = backfill::plan(&windows, &loaded.hash, options.reprocess, &earlier);
+    let planned =
+        |earlier: &[RunRow]| backfill::plan(&windows, &loaded.hash, options.reprocess, earlier);
     if options.dry_run {
+        let planned = planned(&ledger_as_it_is(&loaded).await?);
         tell(context, &planned.into_iter().map(Step::waiting).collect::<Vec<_>>(), true)?;
         return Ok(Exit::Done);
     }
+    let (store, clock) = (opened(&loaded).await?, bootstrap::clock());
+    let dead = settled(&*store, &loaded.settings.scope, clock.now()).await?;
     let cancel = stop_token()?;
-    let backfill = Backfill { options: &options, loaded: &loaded, context, cancel };
-    let (steps, ended) = backfill.run(planned).await;
+    let earlier = store.runs(&all_of(&loaded.settings.scope)).await.map_err(store_failure)?;
+    let backfill = Backfill { options: &options, loaded: &loaded, context, cancel: cancel.clone() };
+    // Beside the windows: whoever is told may not answer for minutes.
+    let telling = bootstrap::tell_of_dead(&loaded, &*store, &clock, &dead, &cancel);
+    let ((steps, ended), ()) = tokio::join!(backfill.run(planned(&earlier)), telling);
     tell(context, &steps, false)?;
     match ended {
         Some(error) => Err(error),
@@ -99,20 +103,19 @@ fn windows(options: &Options, loaded: &Loaded) -> anyhow::Result<Vec<Window>> {
     backfill::windows(from, to, options.step, zone).map_err(|error| usage(error.into()))
 }
 
-/// The runs of the scope, the dead among them marked.
-async fn settled_ledger(loaded: &Loaded) -> anyhow::Result<Vec<RunRow>> {
-    let scope = &loaded.settings.scope;
-    let store = bootstrap::store(loaded, true).await.map_err(world_failure)?;
-    backfill::settle(&*store, scope, bootstrap::clock().now()).await.map_err(
-        |error| match error.kind {
-            FailureKind::Refused => Failure::new(Exit::Refused, error).into(),
-            _ => store_failure(error),
-        },
-    )?;
-    store.runs(&all_of(scope)).await.map_err(store_failure)
+async fn opened(loaded: &Loaded) -> anyhow::Result<Arc<dyn Store>> {
+    bootstrap::store(loaded, true).await.map_err(world_failure)
 }
 
-/// The same for a dry run, which leaves no trace, also where there is no store yet.
+/// Marks runs of the scope that died, and returns them.
+async fn settled(store: &dyn Store, scope: &str, now: Timestamp) -> anyhow::Result<Vec<RunRow>> {
+    backfill::settle(store, scope, now).await.map_err(|error| match error.kind {
+        FailureKind::Refused => Failure::new(Exit::Refused, error).into(),
+        _ => store_failure(error),
+    })
+}
+
+/// The runs of the scope for a dry run, which leaves no trace, also where there is no store yet.
 async fn ledger_as_it_is(loaded: &Loaded) -> anyhow::Result<Vec<RunRow>> {
     match bootstrap::store(loaded, false).await {
         Err(WorldError::Store(error))

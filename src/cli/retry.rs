@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
+use tracing::warn;
 
 use super::context::Context;
 use super::error::{Failure, Hinted};
@@ -21,6 +22,10 @@ pub(super) struct Options {
     /// Number of the run, `current`, or `last`: the newest.
     #[arg(value_name = "RUN", default_value = "last")]
     run: RunChoice,
+
+    /// Let the judge have its word, where the run was forced; without this the retry is forced too.
+    #[arg(long)]
+    no_force: bool,
 
     /// Why, for the ledger.
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -41,7 +46,12 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         Decision::Refused(why) => return Err(refused(&run, why)),
     };
     let loaded = settings_of(&*store, &run, context).await?;
-    run_and_tell(&loaded, ask(&run, groups, options.reason, context.user()), context).await
+    let ask = ask(&run, groups, &options, context.user());
+    if ask.detail.force {
+        let (of, before) = (run.id, &run.request.reason);
+        warn!("the judge is overruled, as in run {of}, whose reason was: {before}");
+    }
+    run_and_tell(&loaded, ask, context).await
 }
 
 async fn decision(store: &dyn Store, run: &RunRow) -> anyhow::Result<Decision> {
@@ -64,9 +74,11 @@ async fn settings_of(store: &dyn Store, run: &RunRow, context: &Context) -> anyh
     Ok(context.load_over(&Kept { run_id: run.id.0, document })?)
 }
 
-/// What is asked for: these groups, or all that the run was asked for where there are none.
-fn ask(run: &RunRow, groups: Vec<GroupKey>, reason: String, user: String) -> Ask {
+/// What is asked for: these groups, or all that the run was asked for where there are none. Whoever
+/// overruled the judge meant this window, these settings and these groups, so that the retry does too.
+fn ask(run: &RunRow, groups: Vec<GroupKey>, options: &Options, user: String) -> Ask {
     let asked = &run.request.detail;
+    let force = asked.force && !options.no_force;
     let detail = if groups.is_empty() {
         RequestDetail {
             select: asked.select.clone(),
@@ -79,11 +91,21 @@ fn ask(run: &RunRow, groups: Vec<GroupKey>, reason: String, user: String) -> Ask
         RequestDetail { groups, ..RequestDetail::default() }
     };
     Ask {
-        reason,
-        detail: RequestDetail { retry_of: Some(run.id), ..detail },
+        reason: if force { reason_to_force(run, &options.reason) } else { options.reason.clone() },
+        detail: RequestDetail { retry_of: Some(run.id), force, ..detail },
         window: Some(run.request.window),
         ..Ask::new(Trigger::Retry, user)
     }
+}
+
+/// Why the judge is overruled again: what was said the first time, since the row of that run may be
+/// pruned one day.
+fn reason_to_force(run: &RunRow, own: &str) -> String {
+    let before = &run.request.reason;
+    if own.trim().is_empty() {
+        return before.clone();
+    }
+    format!("{own}; forced as run {} was: {before}", run.id)
 }
 
 fn nothing(run: &RunRow, why: NothingToDo, context: &Context) -> anyhow::Result<Exit> {

@@ -116,7 +116,8 @@ pub fn last_told_before<'a>(run: &RunRow, rows: &'a [RunRow]) -> Option<&'a RunR
     told.max_by_key(|row| row.id)
 }
 
-/// The runs that this one found dead when it took the lock, oldest first: nobody else tells of them.
+/// The runs that this one found dead when it took the lock, oldest first: nobody else tells of them. Of
+/// those that somebody else found and marked, whoever that was has told.
 #[must_use]
 pub fn found_dead_by(run: &RunRow, rows: &[RunRow]) -> Vec<RunRow> {
     let is_dead = |row: &&RunRow| {

@@ -11,6 +11,7 @@ use jiff::{Span, Timestamp};
 use crate::domain::{RunRow, RunStatus, Trigger, Window};
 use crate::ports::{FailureKind, PortError, PortResult, Store};
 
+use super::dead::end_dead;
 use super::error::EXIT_REFUSED;
 
 /// Windows of one backfill at the most: 27 years of days.
@@ -198,19 +199,17 @@ fn slot(window: Window, settings_hash: &str, n_earlier: usize) -> String {
     format!("backfill/{}/{}/{hash}/{n_earlier}", at(window.from), at(window.to))
 }
 
-/// Marks runs of the scope that died as abandoned, so that what the ledger says holds.
+/// Marks runs of the scope that died as abandoned, so that what the ledger says holds, and returns them:
+/// whoever asks has them to tell of.
 ///
 /// # Errors
 /// [`FailureKind::Refused`] where another run of the scope is active; the store's.
-pub async fn settle(store: &dyn Store, scope: &str, now: Timestamp) -> PortResult<()> {
-    let Some(lock) = store.try_lock(scope).await? else {
+pub async fn settle(store: &dyn Store, scope: &str, now: Timestamp) -> PortResult<Vec<RunRow>> {
+    end_dead(store, scope, now).await?.ok_or_else(|| {
         let what = format!("another run of scope `{scope}` is active");
-        return Err(PortError::new(FailureKind::Refused, what)
-            .with_hint("`speedfit runs` shows it; wait for its end, then start again"));
-    };
-    let settled = store.abandon_dead(scope, now).await;
-    lock.release().await?;
-    settled.map(|_| ())
+        PortError::new(FailureKind::Refused, what)
+            .with_hint("`speedfit runs` shows it; wait for its end, then start again")
+    })
 }
 
 #[cfg(test)]

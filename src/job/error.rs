@@ -101,6 +101,17 @@ impl JobError {
         }
     }
 
+    /// Whether another try may come to a better end with nothing changed: source or store were not there,
+    /// another run had the scope, the run was stopped.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Source { cause, .. } | Self::Store { cause, .. } => cause.kind.is_transient(),
+            Self::LockLost { .. } | Self::ScopeBusy { .. } | Self::Cancelled => true,
+            Self::ShardMisfit { .. } | Self::GroupFailed { .. } => false,
+        }
+    }
+
     /// The status of the run that it ended.
     #[must_use]
     pub fn status(&self) -> RunStatus {
@@ -140,7 +151,31 @@ mod tests {
             EXIT_STOPPED,
         ];
         assert_eq!(codes, expected);
+        let may_pass = failures.each_ref().map(JobError::may_pass);
+        assert_eq!(may_pass, [false, false, true, true, false, true]);
         assert!(failures.iter().all(|failure| RunStatus::Requested.may_become(failure.status())));
         assert!(failures.iter().all(|failure| RunStatus::Running.may_become(failure.status())));
+    }
+
+    #[test]
+    fn source_and_store_may_come_back_but_what_is_wrong_stays() {
+        use FailureKind as K;
+        let check = |kind, expected: bool| {
+            let cause = || PortError::new(kind, "x");
+            let source = JobError::Source { source_name: "s".to_owned(), cause: cause() };
+            let store =
+                JobError::Store { operation: "read", store_name: "s".to_owned(), cause: cause() };
+            assert_eq!((source.may_pass(), store.may_pass()), (expected, expected), "{kind:?}");
+            // A lock that is lost says nothing against the next one, whatever took it.
+            let lost =
+                JobError::LockLost { run_id: RunId(1), scope: "s".to_owned(), cause: cause() };
+            assert!(lost.may_pass(), "{kind:?}");
+        };
+        for kind in [K::Unreachable, K::Busy, K::Conflict, K::TimedOut] {
+            check(kind, true);
+        }
+        for kind in [K::Denied, K::Missing, K::Malformed, K::SchemaOutdated, K::Full, K::Internal] {
+            check(kind, false);
+        }
     }
 }

@@ -41,13 +41,8 @@ pub async fn execute(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JobError> {
-    let grace = Grace::new(cancel);
-    let ledger = Ledger::new(world, &grace);
-    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
-    tokio::select! {
-        outcome = run.execute() => outcome,
-        never = grace.watch(&*world.clock) => match never {},
-    }
+    let run = Run::new(plan, world, observer, cancel);
+    run.entered(None, Box::pin(run.execute())).await
 }
 
 /// Writes the request row of a run that is executed later, here or elsewhere.
@@ -62,10 +57,7 @@ pub async fn request(
 ) -> Result<RunId, JobError> {
     let grace = Grace::new(cancel);
     let ledger = Ledger::new(world, &grace);
-    tokio::select! {
-        run_id = ledger.ask(plan) => run_id,
-        never = grace.watch(&*world.clock) => match never {},
-    }
+    grace.around(&*world.clock, ledger.ask(plan)).await
 }
 
 /// Executes a run whose request row is there already.
@@ -80,13 +72,8 @@ pub async fn execute_requested(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JobError> {
-    let grace = Grace::new(cancel);
-    let ledger = Ledger::new(world, &grace);
-    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
-    tokio::select! {
-        outcome = run.asked_earlier(run_id).instrument(run.span(run_id)) => outcome,
-        never = grace.watch(&*world.clock) => match never {},
-    }
+    let run = Run::new(plan, world, observer, cancel);
+    run.entered(Some(run_id), Box::pin(run.asked_earlier(run_id))).await
 }
 
 /// Executes a run whose request was left behind: written by a process that died, perhaps, before it
@@ -102,13 +89,8 @@ pub async fn pick_up(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Option<RunReport>, JobError> {
-    let grace = Grace::new(cancel);
-    let ledger = Ledger::new(world, &grace);
-    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
-    tokio::select! {
-        outcome = run.pick_up(run_id).instrument(run.span(run_id)) => outcome,
-        never = grace.watch(&*world.clock) => match never {},
-    }
+    let run = Run::new(plan, world, observer, cancel);
+    run.entered(Some(run_id), Box::pin(run.pick_up(run_id))).await
 }
 
 /// What became of the run of several shards.
@@ -133,26 +115,44 @@ pub(super) async fn gather(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Gathered, JobError> {
-    let grace = Grace::new(cancel);
-    let ledger = Ledger::new(world, &grace);
-    let run = Run { plan, world, ledger: &ledger, grace: &grace, observer, cancel };
-    tokio::select! {
-        outcome = run.gathered(run_id).instrument(run.span(run_id)) => outcome,
-        never = grace.watch(&*world.clock) => match never {},
-    }
+    let run = Run::new(plan, world, observer, cancel);
+    run.entered(Some(run_id), Box::pin(run.gathered(run_id))).await
 }
 
 /// One run, and what it works with.
 struct Run<'a> {
     plan: &'a RunPlan,
     world: &'a World,
-    ledger: &'a Ledger<'a>,
-    grace: &'a Grace,
+    ledger: Ledger<'a>,
+    grace: Grace,
     observer: &'a dyn Observer,
     cancel: &'a CancellationToken,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a RunPlan,
+        world: &'a World,
+        observer: &'a dyn Observer,
+        cancel: &'a CancellationToken,
+    ) -> Self {
+        let grace = Grace::new(cancel);
+        Self { plan, world, ledger: Ledger::new(world, &grace), grace, observer, cancel }
+    }
+
+    /// What every entrance to a run has around it: the grace after the stop signal and, where the run
+    /// has its number, a span that names it. The work is on the heap, here and in
+    /// [`unless_lost`](Self::unless_lost): a future that is handed on takes its room anew at each step,
+    /// and a run's is large.
+    async fn entered<T>(&self, run_id: Option<RunId>, work: impl Future<Output = T>) -> T {
+        let span = run_id.map_or_else(tracing::Span::none, |run_id| self.span(run_id));
+        self.grace.around(&*self.world.clock, work.instrument(span)).await
+    }
+
+    fn span(&self, run_id: RunId) -> tracing::Span {
+        info_span!("run", run = run_id.0, scope = %self.plan.request.scope)
+    }
+
     async fn execute(&self) -> Result<RunReport, JobError> {
         if self.plan.dry_run {
             let mut report = self.work().await?;
@@ -160,27 +160,66 @@ impl Run<'_> {
             return Ok(report);
         }
         let run_id = self.ledger.ask(self.plan).await?;
-        self.requested(run_id).instrument(self.span(run_id)).await
-    }
-
-    /// The part of a run that has a row in the ledger.
-    async fn requested(&self, run_id: RunId) -> Result<RunReport, JobError> {
-        let outcome = match self.ledger.lock(&self.plan.request.scope, run_id).await {
-            Ok(lock) => self.holding(lock, run_id).await,
-            Err(failure) => Err(self.ledger.told(run_id, failure).await),
+        let own = async {
+            let lock = self.lock(run_id).await;
+            self.begun(lock, run_id).await
         };
-        note_end(&outcome);
-        outcome
+        own.instrument(self.span(run_id)).await
     }
 
-    /// The same of a request that was written earlier, and that another may have begun meanwhile.
+    /// A request that was written earlier, and that another may have begun meanwhile.
     async fn asked_earlier(&self, run_id: RunId) -> Result<RunReport, JobError> {
-        let lock = self.ledger.lock(&self.plan.request.scope, run_id).await;
+        let lock = self.lock(run_id).await;
         let row = self.ledger.row(run_id).await;
         if row.is_some_and(|row| row.status != RunStatus::Requested) {
             let cause = PortError::new(FailureKind::Taken, "another process has begun it");
             return Err(JobError::of_store(&*self.world.store, "begin the run", cause));
         }
+        self.begun(lock, run_id).await
+    }
+
+    /// A request that may be another's, so that nothing is told of it before the lock is held.
+    async fn pick_up(&self, run_id: RunId) -> Result<Option<RunReport>, JobError> {
+        let lock = match self.lock(run_id).await {
+            Err(JobError::ScopeBusy { .. }) => return Ok(None),
+            lock => lock?,
+        };
+        let row = self.ledger.row(run_id).await;
+        if row.is_none_or(|row| row.status != RunStatus::Requested) {
+            return Ok(None);
+        }
+        self.begun(Ok(lock), run_id).await.map(Some)
+    }
+
+    /// The run of several shards, alone in its scope.
+    async fn gathered(&self, run_id: RunId) -> Result<Gathered, JobError> {
+        let lock = match self.lock(run_id).await {
+            Err(JobError::ScopeBusy { .. }) => return Ok(Gathered::Busy),
+            lock => lock?,
+        };
+        let outcome = self.unless_lost(&*lock, run_id, Box::pin(self.gathered_alone(run_id))).await;
+        self.release(lock).await;
+        outcome
+    }
+
+    async fn gathered_alone(&self, run_id: RunId) -> Result<Gathered, JobError> {
+        if let Some(row) = self.ledger.row(run_id).await.filter(|row| row.status.is_final()) {
+            return Ok(Gathered::Over(Box::new(row)));
+        }
+        let report = self.work().await?;
+        self.ledger.begin(&self.plan.request.scope, run_id).await?;
+        let made = self.conclude(run_id, report).await;
+        note_end(&made);
+        Ok(Gathered::Made(Box::new(made?)))
+    }
+
+    /// The part of a run of which the ledger is told, however it ends; also where the lock was not to be
+    /// had.
+    async fn begun(
+        &self,
+        lock: Result<Box<dyn ScopeLock>, JobError>,
+        run_id: RunId,
+    ) -> Result<RunReport, JobError> {
         let outcome = match lock {
             Ok(lock) => self.holding(lock, run_id).await,
             Err(failure) => Err(self.ledger.told(run_id, failure).await),
@@ -189,73 +228,43 @@ impl Run<'_> {
         outcome
     }
 
-    /// A request that may be another's, so that nothing is told of it before the lock is held.
-    async fn pick_up(&self, run_id: RunId) -> Result<Option<RunReport>, JobError> {
-        let lock = match self.ledger.lock(&self.plan.request.scope, run_id).await {
-            Ok(lock) => lock,
-            Err(JobError::ScopeBusy { .. }) => return Ok(None),
-            Err(failure) => return Err(failure),
-        };
-        let row = self.ledger.row(run_id).await;
-        if row.is_none_or(|row| row.status != RunStatus::Requested) {
-            return Ok(None);
-        }
-        let outcome = self.holding(lock, run_id).await;
-        note_end(&outcome);
-        outcome.map(Some)
-    }
-
-    fn span(&self, run_id: RunId) -> tracing::Span {
-        info_span!("run", run = run_id.0, scope = %self.plan.request.scope)
-    }
-
-    /// The part of a run that has it.
+    /// The part of a run that has the lock.
     async fn holding(
         &self,
         lock: Box<dyn ScopeLock>,
         run_id: RunId,
     ) -> Result<RunReport, JobError> {
-        let scope = &self.plan.request.scope;
-        let outcome = tokio::select! {
-            outcome = self.publish(run_id) => outcome,
-            cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
-        };
-        let outcome = match outcome {
+        let outcome = match self.unless_lost(&*lock, run_id, Box::pin(self.publish(run_id))).await {
             Ok(report) => Ok(report),
             // While the lock is still held, so that the next run does not take this one for dead.
             Err(failure) => Err(self.ledger.told(run_id, failure).await),
         };
-        if let Err(why) = self.grace.unless_over(lock.release()).await {
-            warn!("the lock could not be released and ends with this process: {why}");
-        }
+        self.release(lock).await;
         outcome
     }
 
-    /// The run of several shards, alone in its scope.
-    async fn gathered(&self, run_id: RunId) -> Result<Gathered, JobError> {
+    async fn lock(&self, run_id: RunId) -> Result<Box<dyn ScopeLock>, JobError> {
+        self.ledger.lock(&self.plan.request.scope, run_id).await
+    }
+
+    /// The work's outcome, unless the lock is lost before.
+    async fn unless_lost<T>(
+        &self,
+        lock: &dyn ScopeLock,
+        run_id: RunId,
+        work: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
         let scope = &self.plan.request.scope;
-        let lock = match self.ledger.lock(scope, run_id).await {
-            Err(JobError::ScopeBusy { .. }) => return Ok(Gathered::Busy),
-            lock => lock?,
-        };
-        let making = async {
-            if let Some(row) = self.ledger.row(run_id).await.filter(|row| row.status.is_final()) {
-                return Ok(Gathered::Over(Box::new(row)));
-            }
-            let report = self.work().await?;
-            self.ledger.begin(scope, run_id).await?;
-            let made = self.conclude(run_id, report).await;
-            note_end(&made);
-            Ok(Gathered::Made(Box::new(made?)))
-        };
-        let outcome = tokio::select! {
-            outcome = making => outcome,
+        tokio::select! {
+            outcome = work => outcome,
             cause = lock.lost() => Err(JobError::LockLost { run_id, scope: scope.clone(), cause }),
-        };
+        }
+    }
+
+    async fn release(&self, lock: Box<dyn ScopeLock>) {
         if let Err(why) = self.grace.unless_over(lock.release()).await {
             warn!("the lock could not be released and ends with this process: {why}");
         }
-        outcome
     }
 
     /// The work, and its one publishing transaction.
@@ -280,7 +289,7 @@ impl Run<'_> {
 
     /// Read, fit, judge; nothing is written.
     async fn work(&self) -> Result<RunReport, JobError> {
-        let Self { plan, world, observer, cancel, .. } = *self;
+        let &Self { plan, world, observer, cancel, .. } = self;
         let clock = &*world.clock;
         let begun = clock.now();
         let current = if plan.request.detail.keep_unpublished {

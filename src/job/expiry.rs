@@ -36,15 +36,11 @@ pub async fn give_up_expired(
     let grace = Grace::new(cancel);
     let expiry = Expiry { store: &*world.store, world, grace: &grace };
     let mut ended = Vec::new();
-    tokio::select! {
-        outcome = expiry.end_late(scope, expire_after, &mut ended) => {
-            if let Err(why) = outcome
-                && !cancel.is_cancelled()
-            {
-                warn!(%scope, "expired runs could not be looked for: {why}");
-            }
-        }
-        never = grace.watch(&*world.clock) => match never {},
+    let work = expiry.end_late(scope, expire_after, &mut ended);
+    if let Err(why) = grace.around(&*world.clock, work).await
+        && !cancel.is_cancelled()
+    {
+        warn!(%scope, "expired runs could not be looked for: {why}");
     }
     ended
 }

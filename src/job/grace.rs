@@ -24,8 +24,17 @@ impl Grace {
         Self { stop: stop.clone(), over: CancellationToken::new() }
     }
 
-    /// Never returns; to be polled beside the run, so that the grace ends when it must.
-    pub(super) async fn watch(&self, clock: &dyn Clock) -> std::convert::Infallible {
+    /// Does the work, and sees to it meanwhile that the grace ends when it must. Every entrance to a run,
+    /// and whatever else asks the store with this grace, goes through here.
+    pub(super) async fn around<T>(&self, clock: &dyn Clock, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            outcome = work => outcome,
+            never = self.watch(clock) => match never {},
+        }
+    }
+
+    /// Never returns.
+    async fn watch(&self, clock: &dyn Clock) -> std::convert::Infallible {
         self.stop.cancelled().await;
         clock.sleep(GRACE).await;
         self.over.cancel();

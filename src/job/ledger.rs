@@ -14,13 +14,13 @@ use crate::ports::{Clock, Conclusion, PortError, ScopeLock, Store};
 pub(super) struct Ledger<'a> {
     store: &'a dyn Store,
     clock: &'a dyn Clock,
-    grace: &'a Grace,
+    grace: Grace,
 }
 
 impl<'a> Ledger<'a> {
     /// The ledger of this world.
-    pub(super) fn new(world: &'a World, grace: &'a Grace) -> Self {
-        Self { store: &*world.store, clock: &*world.clock, grace }
+    pub(super) fn new(world: &'a World, grace: &Grace) -> Self {
+        Self { store: &*world.store, clock: &*world.clock, grace: grace.clone() }
     }
 
     /// Keeps the settings, then writes the request that names them by their hash; after the stop

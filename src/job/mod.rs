@@ -8,6 +8,7 @@ pub mod choose;
 pub mod collect;
 pub mod covariates;
 mod current;
+mod dead;
 pub mod diff;
 pub mod error;
 pub mod events;
@@ -35,6 +36,7 @@ pub mod shards;
 mod standard;
 
 pub use covariates::FactorPlan;
+pub use dead::end_dead;
 pub use error::JobError;
 pub use events::{Observer, RunEvent, Silent};
 pub use execute::{World, execute, execute_requested, pick_up, request};

@@ -186,10 +186,7 @@ pub async fn move_mark(
 ) -> Result<Moved, MoveError> {
     let grace = Grace::new(cancel);
     let mover = Mover { store, clock, request, grace: &grace };
-    tokio::select! {
-        outcome = mover.locked() => outcome,
-        never = grace.watch(clock) => match never {},
-    }
+    grace.around(clock, mover.locked()).await
 }
 
 struct Mover<'a> {

@@ -5,7 +5,7 @@
 //! has two runs at once in this process; between processes the store's lock keeps them apart.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::night::{Missed, Night, Rules};
 use super::status::{ScheduleStatus, ScopeState, ScopeStatus};
-use super::wait::Board;
+use super::wait::{Board, note_telling};
 use crate::ports::Clock;
 
 /// A schedule that is not started.
@@ -78,6 +78,7 @@ impl Schedule {
                 cancel: cancel.child_token(),
                 looked_at: None,
                 n_interrupted: 0,
+                telling: Mutex::default(),
             };
             let task = gate.spawn(scope.stay_up().instrument(span));
             boards.insert(task.id(), board);
@@ -109,6 +110,8 @@ pub(super) struct Scope {
     /// When requests left behind were last looked for.
     pub(super) looked_at: Option<Timestamp>,
     pub(super) n_interrupted: usize,
+    /// Who is being told of runs that were found dead.
+    pub(super) telling: Mutex<JoinSet<()>>,
 }
 
 /// A start that is later than this was missed: the machine slept, or its clock was set.
@@ -122,6 +125,11 @@ impl Scope {
     async fn stay_up(mut self) -> usize {
         if let Some(rules) = self.first_rules().await {
             self.follow(rules).await;
+        }
+        // The stop signal, which has come by now, ends it soon.
+        let telling = self.telling.get_mut().unwrap_or_else(PoisonError::into_inner);
+        while let Some(told) = telling.join_next().await {
+            note_telling(told);
         }
         self.board.become_(ScopeState::Stopped);
         self.n_interrupted

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::calendar::Calendar;
 use crate::domain::{RunId, RunRow, RunStatus};
 use crate::job::{JobError, RunReport};
-use crate::ports::{FailureKind, Store};
+use crate::ports::{FailureKind, PortError, Store};
 
 /// What becomes of moments at which nothing ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,19 +111,27 @@ impl Ended {
         }
     }
 
+    /// A try that came to no run, since source or store could not be opened.
+    #[must_use]
+    pub fn unopened(cause: &PortError) -> Self {
+        let may_pass = cause.kind.is_transient();
+        Self::by_error(if may_pass { Outcome::MayPass } else { Outcome::Failed }, cause)
+    }
+
     /// The end of a run by an error.
     #[must_use]
     pub fn of_job_error(error: &JobError) -> Self {
         let outcome = match error {
             JobError::Store { cause, .. } if cause.kind == FailureKind::Taken => Outcome::Taken,
-            JobError::Source { .. }
-            | JobError::Store { .. }
-            | JobError::LockLost { .. }
-            | JobError::ScopeBusy { .. } => Outcome::MayPass,
+            JobError::Cancelled => Outcome::Cancelled,
             JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => {
                 Outcome::Over(RunStatus::Refused)
             }
-            JobError::Cancelled => Outcome::Cancelled,
+            error if error.may_pass() => Outcome::MayPass,
+            JobError::Source { .. }
+            | JobError::Store { .. }
+            | JobError::LockLost { .. }
+            | JobError::ScopeBusy { .. } => Outcome::Failed,
         };
         Self::by_error(outcome, error)
     }
@@ -155,4 +163,45 @@ pub trait Night: Send + Sync {
 
     /// Makes the run of a request that was left behind, as its row asks for it.
     async fn pick_up(&self, row: &RunRow, cancel: &CancellationToken) -> Ended;
+
+    /// Tells of runs that the driver found dead, at least one, whoever wants to be told of failures;
+    /// returns when that is done, which may take minutes, or soon after the stop signal. Nobody else
+    /// tells of them.
+    async fn tell_of_dead(&self, dead: &[RunRow], cancel: &CancellationToken);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::GroupKey;
+
+    #[test]
+    fn a_try_is_repeated_where_its_failure_may_pass() {
+        use FailureKind as K;
+        let check = |error: JobError, expected| {
+            assert_eq!(Ended::of_job_error(&error).outcome, expected, "{error:?}");
+        };
+        let (run_id, name) = (RunId(1), || "x".to_owned());
+        for (kind, expected) in [
+            (K::Unreachable, Outcome::MayPass),
+            (K::Busy, Outcome::MayPass),
+            (K::Denied, Outcome::Failed),
+            (K::Malformed, Outcome::Failed),
+            (K::Full, Outcome::Failed),
+        ] {
+            let cause = || PortError::new(kind, "x");
+            check(JobError::Source { source_name: name(), cause: cause() }, expected);
+            let store = JobError::Store { operation: "read", store_name: name(), cause: cause() };
+            check(store, expected);
+            check(JobError::LockLost { run_id, scope: name(), cause: cause() }, Outcome::MayPass);
+            assert_eq!(Ended::unopened(&cause()).outcome, expected, "{kind:?}");
+        }
+        let cause = PortError::new(K::Taken, "x");
+        let taken = JobError::Store { operation: "request", store_name: name(), cause };
+        check(taken, Outcome::Taken);
+        check(JobError::ScopeBusy { run_id, scope: name() }, Outcome::MayPass);
+        check(JobError::Cancelled, Outcome::Cancelled);
+        let failed = JobError::GroupFailed { group: GroupKey::region("A"), why: name() };
+        check(failed, Outcome::Over(RunStatus::Refused));
+    }
 }

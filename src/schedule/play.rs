@@ -17,6 +17,7 @@ use super::night::{Ended, Missed, NightError, Outcome, Rules};
 use super::slot::{SlotState, slot_moment, slot_name};
 use super::status::ScopeState;
 use crate::domain::{RunRow, RunStatus, Trigger};
+use crate::job::end_dead;
 use crate::ports::{PortResult, RunFilter, Store};
 
 /// Newest rows of the calendar that are looked at: more than one moment may have tries.
@@ -143,7 +144,7 @@ impl Scope {
             Outcome::Over(_) => Tried::ForTheLastTime,
             Outcome::Cancelled if self.cancel.is_cancelled() => Tried::ForTheLastTime,
             Outcome::Failed => {
-                error!(slot, "nothing runs at this moment: {}", ended.message);
+                error!(slot, "another try would end the same, so none is made: {}", ended.message);
                 Tried::ForTheLastTime
             }
             Outcome::Taken => {
@@ -186,7 +187,7 @@ impl Scope {
     }
 
     /// Whether a run of the scope works or is about to, of whatever kind. Under the scope's lock none
-    /// works: what the ledger calls running is dead then, and marked so.
+    /// works: what the ledger calls running is dead then, marked so, and told of.
     async fn is_busy(&self, store: &dyn Store) -> PortResult<bool> {
         let scope = self.night.scope();
         let now = self.clock.now();
@@ -197,11 +198,8 @@ impl Scope {
         if self.rows_with(store, RunStatus::Running).await?.is_empty() {
             return Ok(false);
         }
-        let Some(lock) = store.try_lock(scope).await? else { return Ok(true) };
-        for dead in store.abandon_dead(scope, now).await? {
-            warn!(run = dead.0, "run died without a word, marked abandoned");
-        }
-        lock.release().await?;
+        let Some(dead) = end_dead(store, scope, now).await? else { return Ok(true) };
+        self.tell_of_dead(dead);
         Ok(false)
     }
 

@@ -68,8 +68,10 @@ impl SlotState {
     }
 }
 
-/// Whether another try may come to a better end: source or store were not there, another run held the
-/// lock, the run died or was stopped. What the judge refused, it would refuse again.
+/// Whether another try may come to a better end, as far as a row tells: source or store failed, another
+/// run held the lock, the run died or was stopped. What the judge refused, it would refuse again. Of
+/// source and store the row does not tell whether that may pass; the process whose try it was knows, and
+/// makes no other.
 fn may_be_tried_again(row: &RunRow) -> bool {
     match row.status {
         RunStatus::Abandoned | RunStatus::Cancelled => true,

@@ -1,16 +1,17 @@
 //! How a scope waits, and how it tells what it does.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tracing::error;
+use tokio::task::JoinError;
+use tracing::{Instrument as _, error};
 
 use super::driver::Scope;
 use super::night::{Ended, NightError, Outcome};
 use super::status::{LastError, LastRun, ScheduleStatus, ScopeState, ScopeStatus};
-use crate::domain::RunStatus;
+use crate::domain::{RunRow, RunStatus};
 use crate::ports::Clock;
 
 /// The scope's line of the status.
@@ -123,6 +124,21 @@ impl Scope {
         }
     }
 
+    /// Tells of runs that were found dead, beside all else: whoever is told may not answer for minutes,
+    /// and the night does not wait for that.
+    pub(super) fn tell_of_dead(&self, dead: Vec<RunRow>) {
+        if dead.is_empty() {
+            return;
+        }
+        let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(told) = telling.try_join_next() {
+            note_telling(told);
+        }
+        let (night, cancel) = (Arc::clone(&self.night), self.cancel.clone());
+        let work = async move { night.tell_of_dead(&dead, &cancel).await };
+        telling.spawn(work.in_current_span());
+    }
+
     /// Waits until then, looking up at every tick; `false` where the stop signal came first.
     pub(super) async fn wait_until(&mut self, until: Timestamp) -> bool {
         loop {
@@ -143,5 +159,12 @@ impl Scope {
                 () = self.clock.sleep(rest.min(self.tick)) => {}
             }
         }
+    }
+}
+
+/// A mistake in telling ends nothing but itself.
+pub(super) fn note_telling(told: Result<(), JoinError>) {
+    if let Err(died) = told {
+        error!("telling of runs that were found dead broke off: {died}");
     }
 }

@@ -160,7 +160,10 @@ async fn a_night_whose_process_died_is_made_up_for_after_the_next_start() {
     store.start(dead, asked.requested_at).await.unwrap();
     let stage =
         Stage::new(&clock).with("city", Arc::new(store.clone()), rules(), |_| Feed::Times(1.0));
+    let told_dead = stage.told_dead();
     stage.play_until(at("2026-01-11T12:00:00Z")).await;
+    // No later run finds it, so this is the one time.
+    assert_eq!(*told_dead.lock().unwrap(), [dead]);
     let runs = ledger(&store).await;
     let told: Vec<_> = runs.iter().map(|run| (run.request.slot.as_deref(), run.status)).collect();
     assert_eq!(
@@ -172,14 +175,47 @@ async fn a_night_whose_process_died_is_made_up_for_after_the_next_start() {
     );
 }
 
+#[tokio::test]
+async fn what_would_fail_again_is_not_tried_again() {
+    let clock = Arc::new(ManualClock::new(at("2026-01-10T12:00:00Z")));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let start = |until| {
+        let feed = |slot: &str| {
+            let fails = slot.starts_with("2026-01-11");
+            if fails { Feed::Fails(FailureKind::Denied) } else { Feed::Times(1.0) }
+        };
+        let stage = Stage::new(&clock).with("city", Arc::clone(&store), rules(), feed);
+        async move { stage.play_until(at(until)).await }
+    };
+    let check = async |expected: &[(&str, RunStatus)]| {
+        let runs = ledger(&*store).await;
+        let told: Vec<_> =
+            runs.iter().map(|run| (run.request.slot.as_deref().unwrap(), run.status)).collect();
+        assert_eq!(told, expected);
+    };
+    let status = start("2026-01-11T12:00:00Z").await;
+    check(&[("2026-01-11T01:30:00Z", RunStatus::Failed)]).await;
+    assert!(status.scopes[0].last_error.is_some());
+    // Whoever starts it again has mended something, perhaps: one try more, and no other.
+    start("2026-01-12T12:00:00Z").await;
+    check(&[
+        ("2026-01-11T01:30:00Z", RunStatus::Failed),
+        ("2026-01-11T01:30:00Z/2", RunStatus::Failed),
+        ("2026-01-12T01:30:00Z", RunStatus::Done),
+    ])
+    .await;
+}
+
 /// The ledger of two schedules with the same settings, each with its own handle of the store.
 async fn race(stores: [Arc<dyn Store>; 2]) {
     let clock = Arc::new(ManualClock::new(at("2026-10-20T12:00:00Z")));
     let feed = |slot: &str| match slot {
         "2026-10-22T00:30:00Z" | "2026-10-23T00:30:00Z" | "2026-10-23T00:30:00Z/2" => {
-            Feed::Fails(FailureKind::Missing)
+            Feed::Fails(FailureKind::Unreachable)
         }
-        slot if slot.starts_with("2026-10-24T00:30:00Z") => Feed::Fails(FailureKind::Missing),
+        slot if slot.starts_with("2026-10-24T00:30:00Z") => Feed::Fails(FailureKind::TimedOut),
+        // Each of the two finds out by a try of its own that more of them are of no use.
+        slot if slot.starts_with("2026-10-27T01:30:00Z") => Feed::Fails(FailureKind::Denied),
         // Whoever is first dies in the middle.
         "2026-10-26T01:30:00Z" => Feed::Dies,
         _ => Feed::Times(1.0),
@@ -188,6 +224,7 @@ async fn race(stores: [Arc<dyn Store>; 2]) {
     let store = Arc::clone(&first);
     let stage = Stage::new(&clock).with("city", first, rules(), feed);
     let stage = stage.with("city", second, rules(), feed);
+    let told_dead = stage.told_dead();
     stage.play_until(at("2026-10-29T12:00:00Z")).await;
 
     let mut nights: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -206,13 +243,16 @@ async fn race(stores: [Arc<dyn Store>; 2]) {
         // Clocks go back: half past one comes twice.
         ("2026-10-25T00:30:00Z", vec!["done"]),
         ("2026-10-26T01:30:00Z", vec!["abandoned", "done"]),
-        ("2026-10-27T01:30:00Z", vec!["done"]),
+        ("2026-10-27T01:30:00Z", vec!["failed", "failed"]),
         ("2026-10-28T01:30:00Z", vec!["done"]),
         ("2026-10-29T01:30:00Z", vec!["done"]),
     ]
     .map(|(moment, tries)| (moment.to_owned(), tries))
     .into();
     assert_eq!(nights, expected);
+    let is_dead = |run: &&RunRow| run.status == RunStatus::Abandoned;
+    let dead: Vec<RunId> = runs.iter().filter(is_dead).map(|run| run.id).collect();
+    assert_eq!(*told_dead.lock().unwrap(), dead);
 }
 
 #[tokio::test]

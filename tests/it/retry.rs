@@ -354,3 +354,65 @@ fn a_run_that_broke_off_is_done_whole() {
     let ledger = runs(&desk);
     assert_eq!(ledger[1]["detail"]["select"], serde_json::json!(["A"]));
 }
+
+/// Whoever overruled the judge meant this window and these groups, which a retry does again.
+#[test]
+fn a_retry_of_a_forced_run_is_forced_for_the_same_reason() {
+    let desk = Desk::new();
+    import(&desk, "trips.csv", &[("A", 90), ("B", 90)]);
+    let missing = ["--set", "source.kind=file", "--set", "file.path=missing.csv"];
+    let slow = ["--set", "judge.min_cruise_speed_kmh=1", "--set", "judge.max_cruise_speed_kmh=2"];
+    let forced = ["run", "--force", "--reason", "new bridge"];
+    let broken = [&forced[..], &missing, &slow].concat();
+    desk.expect(4, &broken);
+    let told = desk.expect(0, &["retry"]);
+    let says = "the judge is overruled, as in run 1, whose reason was: new bridge";
+    assert!(told.stderr.contains(says), "{}", told.stderr);
+    assert!(told.stdout.contains("2 of 2 groups published, 2 of them forced"), "{}", told.stdout);
+
+    desk.expect(4, &broken);
+    let judged = desk.expect(7, &["retry", "--no-force", "--reason", "look again"]);
+    assert!(!judged.stderr.contains("overruled"), "{}", judged.stderr);
+    desk.expect(0, &["retry", "3", "--reason", "the source is back"]);
+    let told: Vec<_> = runs(&desk)
+        .iter()
+        .map(|run| {
+            let is_forced = run["detail"]["force"] == true;
+            let text = |key: &str| run[key].as_str().unwrap().to_owned();
+            format!("{} {is_forced} {}", text("status"), text("reason"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "failed true new bridge",
+            "done true new bridge",
+            "failed true new bridge",
+            "refused false look again",
+            "done true the source is back; forced as run 3 was: new bridge",
+        ]
+    );
+}
+
+#[test]
+fn the_groups_that_failed_in_a_forced_run_are_forced_too() {
+    let desk = Desk::new();
+    import(&desk, "trips.csv", &[("A", 120), ("E", 1)]);
+    let flags = ["--set", "pooling.mode=off", "--set", "judge.max_cruise_speed_kmh=6"];
+    desk.expect(6, &[&["run", "--force", "--reason", "flood"], &flags[..]].concat());
+    import(&desk, "late.csv", &[("E", 90)]);
+    desk.expect(0, &["retry"]);
+    let ledger = runs(&desk);
+    assert_eq!(ledger[1]["detail"]["groups"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&ledger[1]["detail"]["force"], &ledger[1]["reason"]),
+        (&true.into(), &"flood".into())
+    );
+    let shown = desk.expect(0, &["show", "2", "--json"]).json();
+    let of = |region: &str| {
+        let groups = shown["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["region"] == region).unwrap()["message"].clone()
+    };
+    assert!(of("E").as_str().unwrap().starts_with("forced: cruise speed "), "{shown}");
+    assert_eq!(of("A"), "not selected in this run");
+}

@@ -1,6 +1,7 @@
 //! People and machines are told of runs: a webhook that signs, metrics in Prometheus' form, files in
 //! object storage; by the adapters alone, and by the real binary.
 
+mod dead;
 mod exposition;
 mod otlp;
 mod program;

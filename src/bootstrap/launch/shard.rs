@@ -74,18 +74,9 @@ fn is_told_at_once(shard: Shard, failure: &ShardFailure) -> bool {
     match failure.reached {
         // No run may be there that could expire.
         Reached::NoRun => speaks_for_all(shard) && !matches!(failure.cause, JobError::Cancelled),
-        Reached::Part(_) => speaks_for_all(shard) && !may_pass(&failure.cause),
+        Reached::Part(_) => speaks_for_all(shard) && !failure.cause.may_pass(),
         // One process at a time makes the run.
-        Reached::All(_) => !may_pass(&failure.cause),
-    }
-}
-
-/// Whether the shard may succeed when it is started again, with nothing changed.
-fn may_pass(cause: &JobError) -> bool {
-    match cause {
-        JobError::Source { cause, .. } | JobError::Store { cause, .. } => cause.kind.is_transient(),
-        JobError::LockLost { .. } | JobError::ScopeBusy { .. } | JobError::Cancelled => true,
-        JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => false,
+        Reached::All(_) => !failure.cause.may_pass(),
     }
 }
 

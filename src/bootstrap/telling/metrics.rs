@@ -13,8 +13,8 @@ use crate::adapters::file;
 use crate::adapters::web::{Address, Courier, Patience, Pushgateway};
 use crate::config::Metrics;
 use crate::domain::ScopeMetrics;
-use crate::job::{World, scope_metrics};
-use crate::ports::{Clock, FailureKind, PortError, PortResult};
+use crate::job::scope_metrics;
+use crate::ports::{Clock, FailureKind, PortError, PortResult, Store};
 use crate::telemetry::metrics::{CONTENT_TYPE, render, scopes_in};
 
 /// Tries of one push.
@@ -28,7 +28,8 @@ impl Telling {
     /// Says how things stand in the scope, after the run where one has ended here.
     pub(super) async fn measure(
         &self,
-        world: &World,
+        store: &dyn Store,
+        clock: &Arc<dyn Clock>,
         ended: Option<&Ended<'_>>,
         cancel: &CancellationToken,
     ) {
@@ -37,7 +38,7 @@ impl Telling {
         if file.is_none() && self.push.is_none() && settings.otlp_url.is_empty() {
             return;
         }
-        let metrics = match scope_metrics(&*world.store, &self.settings.scope).await {
+        let metrics = match scope_metrics(store, &self.settings.scope).await {
             Ok(metrics) => match ended {
                 Some(ended) => with_phases(metrics, ended),
                 None => metrics,
@@ -51,7 +52,7 @@ impl Telling {
             warn!(hint = why.remedy(), "the metrics could not be written: {}", chain(&why));
         }
         if let Some(address) = &self.push
-            && let Err(why) = self.push(address, &text, &world.clock, cancel).await
+            && let Err(why) = self.push(address, &text, clock, cancel).await
         {
             warn!(hint = why.remedy(), "the metrics could not be pushed: {}", chain(&why));
         }

@@ -26,7 +26,7 @@ use crate::adapters::web::{Address, Courier, Patience, Webhook};
 use crate::config::{ConfigError, Loaded, Origin, Secret, Settings};
 use crate::domain::{RunId, RunNotice, RunRow};
 use crate::job::{JobError, RunPlan, RunReport, World};
-use crate::ports::{Clock, Herald as _};
+use crate::ports::{Clock, Herald as _, Store};
 
 /// Longest time that telling may take altogether, whatever each part of it may: whoever waits for the
 /// run has its result by then.
@@ -88,7 +88,7 @@ impl Telling {
         let work = async {
             let ((), (), upload) = tokio::join!(
                 self.notify(world, ended, cancel),
-                self.measure(world, Some(ended), cancel),
+                self.measure(&*world.store, &world.clock, Some(ended), cancel),
                 self.upload(ended),
             );
             upload
@@ -111,11 +111,13 @@ impl Telling {
         }
     }
 
-    /// Tells of runs of the scope that were given up, and writes metrics as they stand then.
-    pub(super) async fn of_expired(
+    /// Tells of runs of the scope that were found, expired or dead, and ended by whoever found them;
+    /// writes metrics as they stand then.
+    pub(super) async fn of_found(
         &self,
-        world: &World,
-        expired: &[RunRow],
+        store: &dyn Store,
+        clock: &Arc<dyn Clock>,
+        found: &[RunRow],
         cancel: &CancellationToken,
     ) {
         let scope = &self.settings.scope;
@@ -124,12 +126,12 @@ impl Telling {
             if self.webhook.is_none() {
                 return;
             }
-            for notice in notices::of_expired(world, scope, expired).await {
-                self.tell(&notice, &world.clock, cancel).await;
+            for notice in notices::of_found(store, scope, found).await {
+                self.tell(&notice, clock, cancel).await;
             }
         };
-        let work = async { tokio::join!(notify, self.measure(world, None, cancel)) };
-        _ = within(&*world.clock, cancel, work).instrument(span).await;
+        let work = async { tokio::join!(notify, self.measure(store, clock, None, cancel)) };
+        _ = within(&**clock, cancel, work).instrument(span).await;
     }
 
     /// Tells of a run that did not even begin.
@@ -174,6 +176,24 @@ impl Telling {
                 chain(&why)
             ),
         }
+    }
+}
+
+/// Tells of runs of the scope that were found dead, as of any run that failed; whoever marked them so has
+/// to. Whatever fails here is a warning in the log.
+pub async fn tell_of_dead(
+    loaded: &Loaded,
+    store: &dyn Store,
+    clock: &Arc<dyn Clock>,
+    dead: &[RunRow],
+    cancel: &CancellationToken,
+) {
+    if dead.is_empty() {
+        return;
+    }
+    match Telling::new(loaded) {
+        Ok(telling) => telling.of_found(store, clock, dead, cancel).await,
+        Err(why) => warn!("nobody is told of runs that died: {}", chain(&why)),
     }
 }
 

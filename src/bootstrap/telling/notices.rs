@@ -12,7 +12,7 @@ use crate::domain::notice::found_dead_by;
 use crate::domain::{NoticeKind, RunNotice, RunRow, RunStatus};
 use crate::job::error::{EXIT_SOURCE, EXIT_STORE};
 use crate::job::{JobError, World};
-use crate::ports::{FailureKind, PortResult, RunFilter};
+use crate::ports::{FailureKind, PortResult, RunFilter, Store};
 
 /// Rows among which the run before this one is looked for. With more runs than that stopped in a
 /// row, a recovery is not seen as one.
@@ -43,22 +43,22 @@ pub(super) async fn of_run(world: &World, ended: &Ended<'_>) -> Vec<RunNotice> {
 async fn recent(world: &World, ended: &Ended<'_>) -> PortResult<(Option<RunRow>, Vec<RunRow>)> {
     let Some(run_id) = ended.run_id else { return Ok((None, Vec::new())) };
     let run = world.store.run(run_id).await?;
-    Ok((run, newest(world, &ended.plan.request.scope).await?))
+    Ok((run, newest(&*world.store, &ended.plan.request.scope).await?))
 }
 
-async fn newest(world: &World, scope: &str) -> PortResult<Vec<RunRow>> {
+async fn newest(store: &dyn Store, scope: &str) -> PortResult<Vec<RunRow>> {
     let scope = Some(scope.to_owned());
     let filter = RunFilter { scope, limit: N_RECENT, ..RunFilter::default() };
-    world.store.runs(&filter).await
+    store.runs(&filter).await
 }
 
-/// The notices of runs of the scope that were given up, in their order.
-pub(super) async fn of_expired(world: &World, scope: &str, expired: &[RunRow]) -> Vec<RunNotice> {
-    let rows = newest(world, scope).await.unwrap_or_else(|why| {
+/// The notices of runs of the scope that were found and ended, in their order.
+pub(super) async fn of_found(store: &dyn Store, scope: &str, found: &[RunRow]) -> Vec<RunNotice> {
+    let rows = newest(store, scope).await.unwrap_or_else(|why| {
         warn!("telling without the runs before, which could not be read: {why}");
         Vec::new()
     });
-    expired.iter().filter_map(|run| RunNotice::of_run(run, &rows)).collect()
+    found.iter().filter_map(|run| RunNotice::of_run(run, &rows)).collect()
 }
 
 /// What the process knows of a run whose end the ledger does not tell. Whether a published one is a

@@ -2,16 +2,16 @@
 
 #![expect(clippy::panic, reason = "one of the scripts is a mistake in the program")]
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use speedfit::adapters::memory::{Hold, ManualClock, MemorySource};
-use speedfit::domain::{CronExpression, RunRequest, RunRow, Trigger};
+use speedfit::domain::{CronExpression, RunId, RunRequest, RunRow, RunStatus, Trigger};
 use speedfit::job::{RunPlan, Silent, World, execute, pick_up};
 use speedfit::ports::{Clock as _, FailureKind, Store};
 use speedfit::schedule::{
@@ -52,7 +52,11 @@ struct Scripted {
     away: Option<(Timestamp, Timestamp)>,
     hang: Hold,
     hangs: Arc<AtomicBool>,
+    told_dead: ToldDead,
 }
+
+/// Runs that were told of as dead, in order.
+pub(super) type ToldDead = Arc<Mutex<Vec<RunId>>>;
 
 impl Scripted {
     fn plan(&self, slot: &str) -> RunPlan {
@@ -144,6 +148,11 @@ impl Night for Scripted {
             Err(error) => Ended::of_job_error(&error),
         }
     }
+
+    async fn tell_of_dead(&self, dead: &[RunRow], _cancel: &CancellationToken) {
+        assert!(dead.iter().all(|run| run.status == RunStatus::Abandoned));
+        self.told_dead.lock().unwrap().extend(dead.iter().map(|run| run.id));
+    }
 }
 
 /// Schedules side by side, as many processes, under one clock.
@@ -152,6 +161,7 @@ pub(super) struct Stage {
     nights: Vec<Scripted>,
     hang: Hold,
     hangs: Arc<AtomicBool>,
+    told_dead: ToldDead,
 }
 
 /// An hour: enough looks into a store for a test of weeks.
@@ -168,6 +178,7 @@ impl Stage {
             nights: Vec::new(),
             hang: Hold::default(),
             hangs: Arc::default(),
+            told_dead: ToldDead::default(),
         }
     }
 
@@ -187,8 +198,14 @@ impl Stage {
             away: None,
             hang: self.hang.clone(),
             hangs: Arc::clone(&self.hangs),
+            told_dead: Arc::clone(&self.told_dead),
         });
         self
+    }
+
+    /// What is told of the dead, by all of them.
+    pub(super) fn told_dead(&self) -> ToldDead {
+        Arc::clone(&self.told_dead)
     }
 
     /// The last scope's store cannot be opened between these moments.
