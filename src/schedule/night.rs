@@ -127,6 +127,10 @@ impl Ended {
             JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => {
                 Outcome::Over(RunStatus::Refused)
             }
+            // A file may be delivered late.
+            JobError::Source { cause, .. } if cause.kind == FailureKind::Missing => {
+                Outcome::MayPass
+            }
             error if error.may_pass() => Outcome::MayPass,
             JobError::Source { .. }
             | JobError::Store { .. }
@@ -196,6 +200,10 @@ mod tests {
             check(JobError::LockLost { run_id, scope: name(), cause: cause() }, Outcome::MayPass);
             assert_eq!(Ended::unopened(&cause()).outcome, expected, "{kind:?}");
         }
+        let missing = || PortError::new(K::Missing, "x");
+        check(JobError::Source { source_name: name(), cause: missing() }, Outcome::MayPass);
+        let store = JobError::Store { operation: "read", store_name: name(), cause: missing() };
+        check(store, Outcome::Failed);
         let cause = PortError::new(K::Taken, "x");
         let taken = JobError::Store { operation: "request", store_name: name(), cause };
         check(taken, Outcome::Taken);
