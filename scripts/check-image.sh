@@ -12,8 +12,7 @@
 # folder of its own, and ended. Where no registry answers, the builder image is made from the
 # system's packages and this machine's Rust; libraries come from a folder of vendored sources, and the
 # build has no network at all. SPEEDFIT_IMAGE_STATE names a folder in which such an engine keeps its
-# images from one call to the next. Builds with BuildKit where the engine has `buildx`, or where
-# DOCKER_BUILDKIT=1 asks for the one inside of an older engine; else with the classic builder.
+# images from one call to the next.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null

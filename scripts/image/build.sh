@@ -35,14 +35,7 @@ docker_build() {
     vendor_libraries
     arguments+=(--network none)
   fi
-  if has_buildkit; then
-    arguments+=(--progress plain --load)
-  elif [ "${DOCKER_BUILDKIT:-0}" = 1 ]; then
-    # The one inside of engines before version 23, which knows no --load.
-    arguments+=(--progress plain)
-  else
-    export DOCKER_BUILDKIT=0
-  fi
+  if has_buildkit; then arguments+=(--progress plain --load); else export DOCKER_BUILDKIT=0; fi
   docker build --tag "$tag" --build-arg "BUILDER_IMAGE=$BUILDER_IMAGE" "${arguments[@]}" "$@" "$CONTEXT" >"$log" 2>&1 ||
     { tail -n 40 "$log" >&2; die "the image \`$tag\` cannot be built"; }
   # The classic builder colours whatever comes at once, and so cuts lines anywhere.
