@@ -11,6 +11,7 @@ use super::stored_type::StoredType;
 use crate::domain::TextColumn;
 
 /// Some rows of a column, one entry per row; `None` is null.
+#[derive(Clone)]
 pub(in crate::adapters) enum Values {
     /// Null in every row.
     Null,

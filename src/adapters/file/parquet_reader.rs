@@ -65,19 +65,19 @@ impl ParquetReader {
         else {
             return Ok(None);
         };
-        let arrays = self.arrays(values);
+        let arrays = self.arrays(&values);
         let rows = self.rows(&arrays, n_rows);
         self.n_rows_read += n_rows as u64;
         Ok(Some(rows))
     }
 
-    fn arrays(&self, values: Vec<Values>) -> Arrays {
-        let mut values: Vec<_> = values.into_iter().map(Some).collect();
-        let mut at = |index| {
-            let values = values.get_mut(self.used.binary_search(&index).ok()?)?.take()?;
-            Some((self.table.columns().get(index)?.stored, values))
+    /// Copies, since a column may serve two fields.
+    fn arrays(&self, values: &[Values]) -> Arrays {
+        let at = |index| {
+            let values = values.get(self.used.binary_search(&index).ok()?)?;
+            Some((self.table.columns().get(index)?.stored, values.clone()))
         };
-        let mut array = |field| at(self.columns.index(field)?);
+        let array = |field| at(self.columns.index(field)?);
         let text = |(stored, values)| Texts::of(stored, values);
         let number = |(stored, values)| Numbers::of(stored, values);
         Arrays {

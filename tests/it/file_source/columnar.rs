@@ -22,7 +22,7 @@ use parquet::file::reader::FileReader as _;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use speedfit::adapters::file::{FileOptions, RecordReader, write_records};
+use speedfit::adapters::file::{Field, FileOptions, RecordReader, write_records};
 use speedfit::domain::RecordBatch;
 use speedfit::ports::FailureKind;
 use tempfile::TempDir;
@@ -280,6 +280,26 @@ fn a_compression_that_is_not_known_is_named() {
         "is Parquet compressed by LZ4, which is not supported"
     );
     assert_eq!(error.hint().unwrap(), "write it again with Snappy, gzip, Zstandard or none");
+}
+
+#[test]
+fn one_column_serves_two_fields() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.parquet");
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let columns = [
+        ("zone", texts([Some("A"), None, Some("B")])),
+        ("distance_km", ArrayRef::clone(&number)),
+        ("travel_time_s", number),
+    ];
+    parquet(&path, columns.into());
+    let mut options = FileOptions::new(&path);
+    options.columns = options.columns.with(Field::Region, "zone").with(Field::Priority, "zone");
+    insta::assert_snapshot!(shown(RecordReader::open(&options).unwrap()).unwrap(), @r"
+    - | A | - | A | 1 | 1
+    - | - | - | - | 2 | 2
+    - | B | - | B | 3 | 3
+    ");
 }
 
 #[test]
