@@ -8,12 +8,14 @@ LABEL="speedfit-check=$$"
 
 engine_answers() { docker info >/dev/null 2>&1; }
 
-# Ends the whole script with code 0 where there can be no engine: that is no fault of the image, but is
-# told.
-skip_without_engine() {
-  say "skipped: the image was not checked, since no container engine is at hand and $1"
+# Ends the whole script with code 0 where there can be no engine or no builder: that is no fault of the
+# image, but is told.
+skip() {
+  say "skipped: the image was not checked, since $1"
   exit 0
 }
+
+skip_without_engine() { skip "no container engine is at hand and $1"; }
 
 install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$WORK/apt.log" 2>&1 ||
