@@ -33,7 +33,7 @@ pub async fn end_dead(
         match store.run(run_id).await {
             Ok(row) => dead.extend(row),
             Err(why) => {
-                warn!(run = run_id.0, "it could not be read back, and is not told of: {why}")
+                warn!(run = run_id.0, "it could not be read back, and is not told of: {why}");
             }
         }
     }

@@ -15,7 +15,8 @@ use crate::support::sqlserver::TestDatabase;
 use crate::support::{at, ending, published, publishing, request, running, set};
 
 fn n_migrations() -> usize {
-    fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlserver")).unwrap().count()
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlserver");
+    fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
