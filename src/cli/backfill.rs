@@ -75,9 +75,10 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         tell(context, &planned.into_iter().map(Step::waiting).collect::<Vec<_>>(), true)?;
         return Ok(Exit::Done);
     }
+    // Heard from before a run is marked dead: who is to be told of it is not lost with the process.
+    let cancel = stop_token()?;
     let (store, clock) = (opened(&loaded).await?, bootstrap::clock());
     let dead = settled(&*store, &loaded.settings.scope, clock.now()).await?;
-    let cancel = stop_token()?;
     let earlier = store.runs(&all_of(&loaded.settings.scope)).await.map_err(store_failure)?;
     let backfill = Backfill { options: &options, loaded: &loaded, context, cancel: cancel.clone() };
     // Beside the windows: whoever is told may not answer for minutes.

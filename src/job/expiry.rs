@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tracing::warn;
-
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::error::EXIT_SOURCE;
 use super::execute::World;
 use super::grace::Grace;
 use crate::domain::{RunId, RunRow, RunStatus};
-use crate::ports::{Conclusion, PortResult, RunFilter, StagedShard, Store};
+use crate::ports::{Conclusion, PortResult, RunFilter, StagedShard};
 
 /// Open requests that are looked through: more are never open at once.
 pub(super) const MAX_OPEN: u32 = 100;
@@ -34,7 +33,7 @@ pub async fn give_up_expired(
     cancel: &CancellationToken,
 ) -> Vec<RunRow> {
     let grace = Grace::new(cancel);
-    let expiry = Expiry { store: &*world.store, world, grace: &grace };
+    let expiry = Expiry { world, grace: &grace };
     let mut ended = Vec::new();
     let work = expiry.end_late(scope, expire_after, &mut ended);
     if let Err(why) = grace.around(&*world.clock, work).await
@@ -46,7 +45,6 @@ pub async fn give_up_expired(
 }
 
 struct Expiry<'a> {
-    store: &'a dyn Store,
     world: &'a World,
     grace: &'a Grace,
 }
@@ -62,7 +60,7 @@ impl Expiry<'_> {
         if late.is_empty() {
             return Ok(());
         }
-        let lock = self.grace.unless_stopped(self.store.try_lock(scope)).await?;
+        let lock = self.grace.unless_stopped(self.world.store.try_lock(scope)).await?;
         let Some(lock) = lock else { return Ok(()) };
         for run_id in late {
             match self.give_up(run_id).await {
@@ -83,7 +81,7 @@ impl Expiry<'_> {
             limit: MAX_OPEN,
             ..RunFilter::default()
         };
-        let open = self.grace.unless_stopped(self.store.runs(&filter)).await?;
+        let open = self.grace.unless_stopped(self.world.store.runs(&filter)).await?;
         let is_late = |row: &&RunRow| {
             row.request.detail.n_shards.is_some()
                 && now.duration_since(row.request.requested_at) > limit
@@ -94,11 +92,11 @@ impl Expiry<'_> {
     /// Ends the run; `None` where it is no longer open, since whoever held the lock has made it, or
     /// given it up.
     async fn give_up(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
-        let row = self.grace.unless_stopped(self.store.run(run_id)).await?;
+        let row = self.grace.unless_stopped(self.world.store.run(run_id)).await?;
         let Some(row) = row.filter(|row| row.status == RunStatus::Requested) else {
             return Ok(None);
         };
-        let staged = self.grace.unless_stopped(self.store.staged_shards(run_id)).await?;
+        let staged = self.grace.unless_stopped(self.world.store.staged_shards(run_id)).await?;
         let now = self.world.clock.now();
         let row = RunRow {
             status: RunStatus::Failed,
@@ -112,17 +110,17 @@ impl Expiry<'_> {
             message: row.message.clone(),
             ..Conclusion::without_set(run_id, row.status, now)
         };
-        let concluded = self.grace.unless_over(self.store.conclude(&conclusion)).await;
+        let concluded = self.grace.unless_over(self.world.store.conclude(&conclusion)).await;
         if let Err(cause) = concluded {
             // The reply may be lost although the run was ended: the ledger knows.
-            let found = self.grace.unless_over(self.store.run(run_id)).await;
+            let found = self.grace.unless_over(self.world.store.run(run_id)).await;
             if !found.is_ok_and(|found| found.as_ref() == Some(&row)) {
                 return Err(cause);
             }
         }
         warn!(run = run_id.0, "run {}", row.message);
         // What stays is cleared with the run itself.
-        if let Err(why) = self.grace.unless_stopped(self.store.clear_stage(run_id)).await {
+        if let Err(why) = self.grace.unless_stopped(self.world.store.clear_stage(run_id)).await {
             warn!(run = run_id.0, "what the shards staged could not be thrown away: {why}");
         }
         Ok(Some(row))

@@ -50,14 +50,14 @@ impl<R: ChunkReader + 'static> TableReader<R> {
         let mut last_root = None;
         for leaf in 0..schema.num_columns() {
             // A column with others inside has several leaves; the first one stands for it.
-            if last_root.replace(schema.get_column_root_idx(leaf))
-                != Some(schema.get_column_root_idx(leaf))
-            {
-                let root = schema.get_column_root(leaf);
-                let stored = StoredType::of(root);
-                let is_optional = root.is_optional();
-                columns.push(StoredColumn { name: root.name().into(), stored, is_optional, leaf });
+            let root_idx = schema.get_column_root_idx(leaf);
+            if last_root.replace(root_idx) == Some(root_idx) {
+                continue;
             }
+            let root = schema.get_column_root(leaf);
+            let stored = StoredType::of(root);
+            let is_optional = root.is_optional();
+            columns.push(StoredColumn { name: root.name().into(), stored, is_optional, leaf });
         }
         let chosen = (0..columns.len()).collect();
         Ok(Self { file, columns, chosen, next_group: 0, n_left: 0, readers: Vec::new() })

@@ -76,4 +76,10 @@ fn every_end_has_its_next_step() {
     let steps: Vec<String> = steps.collect();
     insta::assert_snapshot!(steps.join("\n"));
     assert_eq!(next_step(None, None, None), "`speedfit run` makes the first set");
+    let mut without_records = run(15, RunStatus::Refused, "");
+    without_records.counts.rows_used = 0;
+    let step = next_step(None, Some(&without_records), None);
+    // The judge had nothing to say, so that there is nothing to overrule.
+    assert!(step.contains("`speedfit doctor` looks at the source"), "{step}");
+    assert!(!step.contains("--force"), "{step}");
 }
