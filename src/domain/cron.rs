@@ -1,5 +1,7 @@
 //! A cron expression: which moments of a civil calendar it names. Knows nothing of time zones.
 
+mod fields;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr as _;
@@ -36,9 +38,10 @@ impl TryFrom<String> for CronExpression {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let cron = Cron::from_str(&text).map_err(|error| {
-            format!("`{text}` is no cron expression: {}", error.to_string().to_lowercase())
-        })?;
+        let no_expression = |why: &str| format!("`{text}` is no cron expression: {why}");
+        fields::check(&text).map_err(|why| no_expression(&why))?;
+        let cron = Cron::from_str(&text)
+            .map_err(|error| no_expression(&error.to_string().to_lowercase()))?;
         let expression = Self { text, cron };
         // 30 February, for example: a schedule that waits for ever is a mistake.
         match expression.next_after(DateTime::constant(2000, 1, 1, 0, 0, 0, 0)) {
@@ -134,19 +137,61 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_told() {
+    fn every_form_of_a_field_is_taken() {
+        for cron in [
+            "0 3 * * MON-FRI",
+            "0 3 1-15/2 jan,Mar-may sun",
+            "5,35 */2 ? * FRI-SUN",
+            "0 3 L * *",
+            "0 3 LW,15W * *",
+            "0 3 * * FRI#2",
+            "0 3 * * 5L",
+            "0 3 1 * +MON",
+            "*/59 * * * 0-7",
+            "30 0 3 * * *",
+            " @Daily ",
+        ] {
+            assert!(CronExpression::try_from(cron.to_owned()).is_ok(), "{cron}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
         let check = |cron: &str, expected: &str| {
             let error = CronExpression::try_from(cron.to_owned()).unwrap_err();
-            assert_eq!(error, expected);
+            let why = error.strip_prefix(&format!("`{cron}` is no cron expression: "));
+            assert_eq!(why.unwrap_or(&error), expected);
         };
-        check("", "`` is no cron expression: cronpattern cannot be an empty string.");
-        check("0 0 30 2 *", "`0 0 30 2 *` names a moment that never comes");
-        let error = CronExpression::try_from("0 25 * * *".to_owned()).unwrap_err();
-        assert!(
-            error.starts_with("`0 25 * * *` is no cron expression: component error"),
-            "{error}"
+        check("", "it has 0 fields, five or six are needed");
+        check("at three", "it has 2 fields, five or six are needed");
+        check("0 0 3 * * * 2027", "it has 7 fields, five or six are needed");
+        check(
+            "@nightly",
+            "the nicknames are @yearly, @annually, @monthly, @weekly, @daily, @hourly",
         );
-        let error = CronExpression::try_from("at three".to_owned()).unwrap_err();
-        assert!(error.starts_with("`at three` is no cron expression: "), "{error}");
+        check("0 25 * * *", "hour: `25` is not a number from 0 to 23");
+        check("0 FEB * * *", "hour: `FEB` is not a number from 0 to 23");
+        check("JAN 3 * * *", "minute: `JAN` is not a number from 0 to 59");
+        check("0 3 MON * *", "day of the month: `MON` is not a number from 1 to 31");
+        let day = "day of the week: `JAN` is not a number from 0 to 7 or a name from SUN to SAT";
+        check("0 3 * * JAN", day);
+        let month = "month: `MON` is not a number from 1 to 12 or a name from JAN to DEC";
+        check("0 3 * MON *", month);
+        check("*/70 * * * *", "minute: `*/70` has a step that is not a number from 1 to 59");
+        check("*/0 * * * *", "minute: `*/0` has a step that is not a number from 1 to 59");
+        check("0 8-12/5 * * *", "hour: `8-12/5` has a step that is not a number from 1 to 4");
+        check(
+            "5/10 * * * *",
+            "minute: `5/10` has a step without a range; write `*` or a range before `/`",
+        );
+        check("0 18-6 * * *", "hour: `18-6` runs backwards");
+        check("0,,5 * * * *", "minute: `` is not a number from 0 to 59");
+        check("0 +3 * * *", "hour: `+3` is not a number from 0 to 23");
+        check("0 L * * *", "hour: `L` is not a number from 0 to 23");
+        check(
+            "0 3 * * 5#6",
+            "day of the week: `5#6` is not a number from 0 to 7 or a name from SUN to SAT",
+        );
+        check("0 0 30 2 *", "`0 0 30 2 *` names a moment that never comes");
     }
 }
