@@ -174,16 +174,24 @@ impl Launch {
         tokio::join!(work, telling).0
     }
 
+    /// Whether a run's set is the current one, or was for a while.
+    fn has_published(&self, report: &RunReport) -> bool {
+        matches!(report.status, RunStatus::Done | RunStatus::Partial)
+            && !self.plan.dry_run
+            && !self.plan.request.detail.keep_unpublished
+    }
+
     async fn finish(
         self,
         run_id: Option<RunId>,
         outcome: Result<RunReport, JobError>,
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
+        let published = outcome.as_ref().is_ok_and(|report| self.has_published(report));
         let written = outcome
             .as_ref()
             .ok()
-            .map(|report| write_outputs(&self.settings, report, self.world.clock.now()));
+            .map(|report| write_outputs(&self.settings, report, published, self.world.clock.now()));
         let ended = Ended {
             plan: &self.plan,
             run_id,
@@ -196,8 +204,7 @@ impl Launch {
             Upload::None
         };
         let report = outcome?;
-        let published = matches!(report.status, RunStatus::Done | RunStatus::Partial);
-        if published && !self.plan.dry_run {
+        if published {
             let World { store, clock, .. } = &self.world;
             let (scope, rules) = (&self.plan.request.scope, retention_rules(&self.settings));
             keep_house(&**store, scope, &rules, &**clock, cancel).await;

@@ -28,13 +28,15 @@ pub struct Outputs {
 }
 
 /// Writes `run_results.json` and the report into `output.dir`, as far as the settings want them,
-/// each whole or not at all.
+/// each whole or not at all. The report of a run that published nothing has a name of its own, so that
+/// the report of the current set stays.
 ///
 /// # Errors
 /// [`BootstrapError::Output`] names the file.
 pub fn write_outputs(
     settings: &Settings,
     run: &RunReport,
+    has_published: bool,
     now: Timestamp,
 ) -> Result<Outputs, BootstrapError> {
     let dir = &settings.output.dir;
@@ -49,7 +51,7 @@ pub fn write_outputs(
         outputs.results = Some(path);
     }
     if settings.output.report {
-        let path = dir.join("report.html");
+        let path = dir.join(if has_published { "report.html" } else { "report-unpublished.html" });
         let html = run_report(run, now).map_err(|e| failed(&path, e))?;
         write_file(&path, html.as_bytes())?;
         outputs.report = Some(path);

@@ -167,7 +167,11 @@ impl SetVerdict {
                 plan.judge.min_share_groups * 100.0
             ));
         }
-        let became = if plan.request.detail.keep_unpublished { "passed" } else { "published" };
+        let became = match plan.dry_run {
+            true => "would be published",
+            false if plan.request.detail.keep_unpublished => "passed",
+            false => "published",
+        };
         let message = format!("{n_passed} of {n_groups} groups {became}");
         if n_passed < n_groups {
             Self { status: RunStatus::Partial, exit_code: EXIT_PARTIAL, message }

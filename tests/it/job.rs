@@ -257,7 +257,7 @@ async fn a_dry_run_leaves_no_trace() {
     let stage = Stage::new();
     let dry = RunPlan { dry_run: true, ..plan() };
     let report = stage.run_with(&dry, source(&[("A", 300, 1.0)])).await.unwrap();
-    assert_eq!(report.message, "dry run, nothing written: 1 of 1 groups published");
+    assert_eq!(report.message, "dry run, nothing written: 1 of 1 groups would be published");
     assert!(report.results.run.is_none());
     assert!(stage.statuses().await.is_empty());
 }
