@@ -8,6 +8,8 @@ use clap::Args;
 use indicatif::MultiProgress;
 use serde::Serialize;
 
+use super::account;
+use super::printable::printable_lines;
 use super::progress::{BesideBar, Progress, ProgressMode};
 use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
 use crate::telemetry::{self, Export, LogError};
@@ -152,7 +154,7 @@ impl Context {
     pub fn user(&self) -> String {
         let named = ["USER", "LOGNAME", "USERNAME"].into_iter();
         let mut named = named.filter_map(|name| self.environment.get(name).ok().flatten());
-        named.next().unwrap_or("unknown").to_owned()
+        named.next().map_or_else(account::name, str::to_owned)
     }
 
     /// Whether stdout is to be one JSON document.
@@ -175,11 +177,16 @@ impl Context {
         Progress::new(mode, io::stderr().is_terminal(), &self.bars)
     }
 
-    /// Prints data to stdout. A reader that has gone away is no error: the command goes on.
+    /// Prints text for people to stdout, without what would steer their terminal. A reader that has
+    /// gone away is no error: the command goes on.
     ///
     /// # Errors
     /// stdout cannot be written, for example to a full disk.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
+        self.write(&printable_lines(text))
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
         let written = self.bars.suspend(|| {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -194,7 +201,7 @@ impl Context {
     pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
-        self.print(&text)
+        self.write(&text)
     }
 }
 

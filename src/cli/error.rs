@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Exit;
+use super::printable::printable_lines;
 use crate::config::ConfigError;
 use crate::ports::PortError;
 
@@ -95,7 +96,8 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 /// # Errors
 /// `to` cannot be written.
 pub fn print(error: &anyhow::Error, mut to: impl Write) -> io::Result<()> {
-    let mut texts: Vec<String> = links(error).iter().map(ToString::to_string).collect();
+    let shown = |text: String| printable_lines(&text).into_owned();
+    let mut texts: Vec<String> = links(error).iter().map(|link| shown(link.to_string())).collect();
     // A transparent wrapper shows the text of what it wraps.
     texts.dedup();
     for (nth, text) in texts.iter().enumerate() {
@@ -103,7 +105,7 @@ pub fn print(error: &anyhow::Error, mut to: impl Write) -> io::Result<()> {
         writeln!(to, "{label}: {text}")?;
     }
     match hint(error) {
-        Some(hint) => writeln!(to, "hint: {hint}"),
+        Some(hint) => writeln!(to, "hint: {}", shown(hint)),
         None => Ok(()),
     }
 }
@@ -139,6 +141,13 @@ mod tests {
                       hint: check that the secret is mounted and that this user may read it\n";
         check(unreadable(), source);
         check(Failure::new(Exit::Settings, unreadable()), source);
+    }
+
+    #[test]
+    fn nothing_in_an_error_steers_the_terminal() {
+        let typed = "\u{1b}]0;owned\u{7}.csv";
+        let path = anyhow!("no such file").context(format!("cannot open `{typed}`"));
+        check(path, "error: cannot open `\\u{1b}]0;owned\\u{7}.csv`\ncaused by: no such file\n");
     }
 
     #[test]

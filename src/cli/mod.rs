@@ -10,6 +10,7 @@ pub mod exit;
 pub mod progress;
 pub mod table;
 
+mod account;
 mod backfill;
 mod backfill_steps;
 mod completions;
@@ -34,6 +35,7 @@ mod observe;
 mod pick;
 mod predict;
 mod prediction;
+mod printable;
 mod prune;
 mod publish;
 mod report;
@@ -52,8 +54,9 @@ mod signals;
 mod status;
 mod window;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::LazyLock;
 
 use anyhow::Context as _;
@@ -148,7 +151,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
 /// Prints help, version or what is wrong with the command line.
 fn answer_usage(answer: &clap::Error) -> Exit {
     let exit = if answer.use_stderr() { Exit::Usage } else { Exit::Done };
-    match context::ignore_broken_pipe(answer.print()) {
+    // What was typed is quoted in it.
+    let text = answer.render().to_string();
+    let printed = match printable::printable_lines(&text) {
+        Cow::Borrowed(_) => answer.print(),
+        Cow::Owned(text) => io::stderr().lock().write_all(text.as_bytes()),
+    };
+    match context::ignore_broken_pipe(printed) {
         Ok(()) => exit,
         Err(_) => Exit::Unexpected,
     }

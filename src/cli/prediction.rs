@@ -1,7 +1,8 @@
 //! Predictions as a table for people.
 
 use super::numbers::{figure, percent};
-use super::table::{self, Align, printable, wrapped};
+use super::printable::printable;
+use super::table::{self, Align, wrapped};
 use crate::report::prediction::{Answer, Shown, Trip};
 
 /// A line per trip and figure, and below what is to be known of them.
@@ -25,7 +26,7 @@ fn head(answer: &Answer) -> String {
     if !answer.factors.is_empty() {
         head.push_str(&format!(", with {}", answer.factors.join(", ")));
     }
-    printable(&head)
+    printable(&head).into_owned()
 }
 
 fn notes(answer: &Answer) -> Vec<String> {

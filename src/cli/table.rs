@@ -3,6 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 
+use super::printable::printable;
+
 /// Where the cells of a column stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -63,7 +65,7 @@ pub fn render_with_notes(
         text.push_str(line.trim_end());
         text.push('\n');
         let name = printable(name);
-        let in_full = if line.contains(&name) { None } else { Some(name) };
+        let in_full = if line.contains(&*name) { None } else { Some(name) };
         let note = Some(printable(note)).filter(|note| !note.is_empty());
         for paragraph in in_full.into_iter().chain(note) {
             text.push_str(&wrapped(&paragraph, INDENT, width));
@@ -144,14 +146,6 @@ fn built(headers: &[&str], rows: &[Vec<String>], alignments: &[Align]) -> Table 
         }
     }
     table
-}
-
-/// Names come from the client's data: nothing in them may steer the terminal or break a row.
-pub(super) fn printable(text: &str) -> String {
-    let visible = |c: char| {
-        if c.is_control() { c.escape_default().to_string() } else { c.into() }
-    };
-    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]
