@@ -20,7 +20,7 @@ pub enum BandError {
     #[error("`{0}` is not a day such as `mon` or a span such as `mon-fri`")]
     Days(String),
     /// Not a span of hours.
-    #[error("`{0}` is not a span of whole hours such as `7-9` or `22-6`")]
+    #[error("`{0}` is not a span of whole hours such as `7-9` (7:00 to 8:59) or `22-6`")]
     Hours(String),
     /// No name.
     #[error("a band needs a name")]
