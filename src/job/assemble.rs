@@ -207,7 +207,10 @@ fn detail(group: &FittedGroup) -> GroupDetail {
         (None, None) => (&[][..], 0),
     };
     let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
+    let seen = |km: f64| Some(km).filter(|_| group.n_used > 0);
     GroupDetail {
+        distance_min_km: seen(group.shortest_km),
+        distance_max_km: seen(group.longest_km),
         correlations: GroupDetail::packed(square, n_rows),
         log_likelihood: finite(report.and_then(|r| r.log_likelihood)),
         aic: finite(report.and_then(|r| r.aic)),

@@ -35,6 +35,8 @@ pub struct FittedGroup {
     pub n_used: u64,
     /// Rows refused that named this group.
     pub n_refused: u64,
+    /// Shortest trip, km; 0 without records.
+    pub shortest_km: f64,
     /// Longest trip, km; 0 without records.
     pub longest_km: f64,
     /// Share of each class of road in the ways of its records; empty unless they carry lengths.

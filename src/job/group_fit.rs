@@ -54,6 +54,7 @@ pub(super) struct GroupFits {
     pub(super) key: GroupKey,
     pub(super) n_used: u64,
     n_refused: u64,
+    shortest_km: f64,
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
@@ -66,7 +67,9 @@ pub(super) struct GroupFits {
 /// Fits one group; a panic of a fit is that group's failure.
 pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> GroupFits {
     let (key, n_refused, n_used) = (group.key.clone(), group.n_refused, group.samples.len() as u64);
-    let longest_km = group.samples.iter().map(|s| s.distance_km).fold(0.0, f64::max);
+    let distances = || group.samples.iter().map(|s| s.distance_km);
+    let shortest_km = distances().reduce(f64::min).unwrap_or_default();
+    let longest_km = distances().fold(0.0, f64::max);
     let work = std::panic::AssertUnwindSafe(|| {
         // The parts first: they copy, and what is left is then moved.
         let parts = task
@@ -87,6 +90,7 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         key,
         n_used,
         n_refused,
+        shortest_km,
         longest_km,
         class_shares: observations.class_shares(),
         bins: distance_bins(&observations, N_PLOT_BINS),
@@ -172,6 +176,7 @@ impl GroupFits {
             key: self.key,
             n_used: self.n_used,
             n_refused: self.n_refused,
+            shortest_km: self.shortest_km,
             longest_km: self.longest_km,
             class_shares: self.class_shares,
             bins: self.bins,

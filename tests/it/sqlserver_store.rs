@@ -86,7 +86,10 @@ async fn the_application_reads_the_views() {
     let Some(database) = TestDatabase::create().await else { return };
     let store = database.migrated().await;
     published(&store, "a", set(&["A", "B"], 60.0)).await.unwrap();
-    published(&store, "b", set(&["A"], 30.0)).await.unwrap();
+    let mut slower = set(&["A"], 30.0);
+    slower.groups[0].detail.distance_min_km = Some(0.05);
+    slower.groups[0].detail.distance_max_km = Some(12.5);
+    published(&store, "b", slower).await.unwrap();
     let long = "SELECT region, name, estimate FROM speedfit.current_parameters
          WHERE scope = N'a' ORDER BY region, name";
     let rows = database.batch(long).await.unwrap().remove(0);
@@ -117,6 +120,24 @@ async fn the_application_reads_the_views() {
         "a A [Some(60.0), None] Some(100)",
         "a B [Some(60.0), None] Some(100)",
         "b A [Some(30.0), None] Some(100)",
+    ];
+    assert_eq!(rows, expected);
+    let trust =
+        "SELECT status, std_error, ci_low, ci_high, tail_dof, distance_min_km, distance_max_km
+         FROM speedfit.current_speed ORDER BY scope, region";
+    let rows = database.batch(trust).await.unwrap().remove(0);
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let status: &str = row.get(0).unwrap();
+            let numbers: [Option<f64>; 6] = [1, 2, 3, 4, 5, 6].map(|nth| row.get(nth));
+            format!("{status} {:?}", numbers.map(|number| number.unwrap_or(-1.0)))
+        })
+        .collect();
+    let expected = [
+        "ok [0.5, 59.0, 61.0, -1.0, -1.0, -1.0]",
+        "ok [0.5, 59.0, 61.0, -1.0, -1.0, -1.0]",
+        "ok [0.5, 29.0, 31.0, -1.0, 0.05, 12.5]",
     ];
     assert_eq!(rows, expected);
 }

@@ -13,7 +13,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the embedded database, in order.
-static MIGRATIONS: [Migration; 7] = [
+static MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -48,6 +48,11 @@ static MIGRATIONS: [Migration; 7] = [
         version: 7,
         name: "shards",
         sql: include_str!("../../../migrations/embedded/V0007__shards.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "speed_view",
+        sql: include_str!("../../../migrations/embedded/V0008__speed_view.sql"),
     },
 ];
 

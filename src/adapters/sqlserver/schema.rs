@@ -19,7 +19,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, MigrationError, plan
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the store, in order.
-static MIGRATIONS: [Migration; 6] = [
+static MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -49,6 +49,11 @@ static MIGRATIONS: [Migration; 6] = [
         version: 6,
         name: "shards",
         sql: include_str!("../../../migrations/sqlserver/V0006__shards.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "speed_view",
+        sql: include_str!("../../../migrations/sqlserver/V0007__speed_view.sql"),
     },
 ];
 

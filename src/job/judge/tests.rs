@@ -51,6 +51,7 @@ fn group() -> FittedGroup {
         key: GroupKey::region("A"),
         n_used: 100,
         n_refused: 7,
+        shortest_km: 0.5,
         longest_km: 6.0,
         class_shares: Vec::new(),
         bins: Vec::new(),

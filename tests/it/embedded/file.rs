@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use speedfit::adapters::embedded::{Embedded, Mode, Options};
-use speedfit::domain::RunStatus;
+use speedfit::domain::{ParameterStatus, RunStatus};
 use speedfit::ports::{FailureKind, ParameterStore, PortError, RunFilter, RunJournal, SchemaAdmin};
 
 use super::Desk;
-use crate::support::{at, ending, published, publishing, request, running, set};
+use crate::support::{at, ending, parameter, published, publishing, request, running, set};
 
 async fn refusal(path: &Path, mode: Mode) -> PortError {
     Embedded::open(path, mode).await.unwrap_err()
@@ -57,7 +57,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 7));
+    assert_eq!((report.from_version, report.to_version), (0, 8));
     assert_eq!(
         report.applied,
         [
@@ -68,6 +68,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0005__detail",
             "V0006__operations",
             "V0007__shards",
+            "V0008__speed_view",
         ]
     );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
@@ -104,7 +105,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE schema_migration SET checksum = 'z' WHERE version = 2;";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM schema_migration WHERE version = 7;";
+    let older = "DELETE FROM schema_migration WHERE version = 8;";
     check(older, FailureKind::SchemaOutdated).await;
 }
 
@@ -113,6 +114,7 @@ async fn rows_older_than_the_detail_have_none() {
     let desk = Desk::new();
     let run_id = published(&desk.database().await, "a", set(&["A"], 60.0)).await.unwrap();
     let older = "DELETE FROM schema_migration WHERE version >= 5; \
+                 DROP VIEW current_speed; CREATE VIEW current_speed AS SELECT 1; \
                  ALTER TABLE group_fit DROP COLUMN detail; \
                  DROP INDEX run_by_slot; ALTER TABLE run DROP COLUMN slot; \
                  ALTER TABLE run DROP COLUMN detail; DROP TABLE settings; \
@@ -122,7 +124,7 @@ async fn rows_older_than_the_detail_have_none() {
     let database = Embedded::open(&desk.path(), Mode::Migrating).await.unwrap();
     assert_eq!(
         database.migrate().await.unwrap().applied,
-        ["V0005__detail", "V0006__operations", "V0007__shards"]
+        ["V0005__detail", "V0006__operations", "V0007__shards", "V0008__speed_view"]
     );
     let found = database.parameter_set(run_id).await.unwrap().unwrap();
     assert_eq!(found.groups, set(&["A"], 60.0).groups);
@@ -250,7 +252,13 @@ async fn views_show_the_current_sets() {
     let mut silent = set(&["none"], 0.0);
     latest.groups.append(&mut silent.groups);
     let run_id = published(&database, "a", latest).await.unwrap();
-    published(&database, "b", set(&["West"], 30.0)).await.unwrap();
+    let mut west = set(&["West"], 30.0);
+    west.groups[0].detail.distance_min_km = Some(0.05);
+    west.groups[0].detail.distance_max_km = Some(12.5);
+    west.parameters[0].status = ParameterStatus::AtBound;
+    west.parameters[0].ci_high = None;
+    west.parameters.push(parameter("West", "tail_dof", 4.0));
+    published(&database, "b", west).await.unwrap();
     // A run that was not published is not to be seen.
     let other = running(&database, "b").await.unwrap();
     database.conclude(&ending(other, RunStatus::Refused)).await.unwrap();
@@ -274,6 +282,17 @@ async fn views_show_the_current_sets() {
         table(&shell, wide),
         ["a|North|60.5|60.5", "a|East|60.5|60.5", "b|West|30.0|30.0"]
             .map(|row| format!("{row}|-|-|100|2026-01-31T02:10:00.123456Z"))
+    );
+    let trust = "SELECT concat_ws('|', region, status, std_error, ci_low, ifnull(ci_high, '-'), \
+                 ifnull(tail_dof, '-'), ifnull(distance_min_km, '-'), ifnull(distance_max_km, '-')) \
+                 FROM current_speed";
+    assert_eq!(
+        table(&shell, trust),
+        [
+            "North|ok|0.5|59.5|61.5|-|-|-",
+            "East|ok|0.5|59.5|61.5|-|-|-",
+            "West|at_bound|0.5|29.0|-|4.0|0.05|12.5"
+        ]
     );
     let moves = database.publications("a", 0).await.unwrap();
     assert_eq!(moves.len(), 2);

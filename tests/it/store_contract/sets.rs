@@ -106,6 +106,8 @@ pub(super) async fn details_come_back_as_they_went_in(f: &Fixture) {
     set.groups[1].detail.correlations = vec![None, Some(-1.0 / 3.0), Some(0.1 + 0.2)];
     let new = Scores { mae_s: 71.4, median_ape: 0.18, share_under_p90: 0.9, log_score: -1e-300 };
     set.groups[2].detail = GroupDetail {
+        distance_min_km: Some(0.1 + 0.2),
+        distance_max_km: Some(f64::MAX),
         correlations: NUMBERS.iter().copied().map(Some).collect(),
         log_likelihood: Some(f64::MIN),
         aic: Some(9_007_199_254_740_993.0),

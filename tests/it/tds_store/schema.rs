@@ -17,7 +17,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.remedy(), "run `speedfit migrate`");
     let store = server.open(Mode::Migrating).await.unwrap();
     let report = store.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 6));
+    assert_eq!((report.from_version, report.to_version), (0, 7));
     assert_eq!(
         report.applied,
         [
@@ -26,7 +26,8 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0003__staging",
             "V0004__detail",
             "V0005__operations",
-            "V0006__shards"
+            "V0006__shards",
+            "V0007__speed_view"
         ]
     );
     assert!(server.open(Mode::Existing).await.is_ok());
@@ -48,14 +49,14 @@ async fn a_schema_that_is_not_ours_is_refused() {
             ] {
                 assert_eq!(error.kind, kind, "{change}: {error}");
             }
-            assert_eq!(server.server.journal().count("migrate"), 6);
+            assert_eq!(server.server.journal().count("migrate"), 7);
         }
     };
     let newer = "INSERT INTO \"speedfit.schema_migration\" VALUES (99, 'x', 'y', 0)";
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE \"speedfit.schema_migration\" SET checksum = 'z' WHERE version = 2";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM \"speedfit.schema_migration\" WHERE version = 6";
+    let older = "DELETE FROM \"speedfit.schema_migration\" WHERE version = 7";
     check(older, FailureKind::SchemaOutdated).await;
 }
 

@@ -8,13 +8,14 @@ use crate::tds::{
 
 pub(super) const SCHEMA: &str = "speedfit";
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/sqlserver/V0001__ledger.sql"),
     include_str!("../../../migrations/sqlserver/V0002__views.sql"),
     include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
     include_str!("../../../migrations/sqlserver/V0004__detail.sql"),
     include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
     include_str!("../../../migrations/sqlserver/V0006__shards.sql"),
+    include_str!("../../../migrations/sqlserver/V0007__speed_view.sql"),
 ];
 
 /// Answers the statements that make the schema.
@@ -54,7 +55,10 @@ fn migrate(backend: &SqliteBackend, statement: &Statement, version: i64) -> Resu
     let sql = sql.ok_or_else(|| SqlError::new(50_000, format!("no migration {version}")))?;
     // What the program sends is what stands in its file.
     for line in sql.lines().filter(|line| !line.is_empty() && line.trim() != "GO") {
-        let sent = line.replace("{schema}", &format!("[{SCHEMA}]")).replace('\'', "''");
+        let sent = line
+            .replace("{schema}", &format!("[{SCHEMA}]"))
+            .replace("{schema_in_text}", &format!("[{SCHEMA}]"))
+            .replace('\'', "''");
         assert!(statement.text.contains(&sent), "`{line}` is not in:\n{}", statement.text);
     }
     for table in tables(sql) {
