@@ -72,8 +72,8 @@ impl Limits {
     /// The first reason, in the order of [`RefusalReason`].
     pub fn check<'a>(&self, row: &RecordRef<'a>) -> Result<Accepted<'a>, RefusalReason> {
         use RefusalReason as R;
-        if row.fault.is_some() {
-            return Err(R::Unreadable);
+        if let Some(fault) = row.fault {
+            return Err(fault.reason);
         }
         let region = row.region.map(str::trim).filter(|name| !name.is_empty());
         let distance_km = row.distance_km.or_else(|| self.sum_of_lengths(row));
@@ -144,6 +144,7 @@ fn are_lengths(lengths_km: &[Option<f64>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RowFault;
     use RefusalReason as R;
 
     fn row() -> RecordRef<'static> {
@@ -164,7 +165,7 @@ mod tests {
             assert_eq!(limits.check(&row).err(), expected, "{row:?}");
         };
         check(&|_| {}, None);
-        check(&|r| r.fault = Some("x"), Some(R::Unreadable));
+        check(&|r| r.fault = Some(RowFault::row("x")), Some(R::Unreadable));
         check(&|r| r.region = Some("  "), Some(R::NullField));
         check(&|r| r.distance_km = None, Some(R::NullField));
         check(&|r| r.travel_time_s = Some(f64::NAN), Some(R::NonFinite));

@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 pub enum RefusalReason {
     /// A value could not be read as its type, or the line is ragged.
     Unreadable,
+    /// The travel time could not be read as a number. Which times that befalls depends on how long
+    /// they are, so what is left may be biased; so it is for distances.
+    UnreadableTime,
+    /// The distance, or a length by class of road, could not be read as a number.
+    UnreadableDistance,
     /// Region, distance or travel time is null or blank; or the time stamp is, where it is needed.
     NullField,
     /// Distance, travel time or weight is not a finite number.
@@ -43,8 +48,10 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreadable,
+        Self::UnreadableTime,
+        Self::UnreadableDistance,
         Self::NullField,
         Self::NonFinite,
         Self::TimeNotPositive,
@@ -65,6 +72,8 @@ impl RefusalReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
+            Self::UnreadableTime => "unreadable_time",
+            Self::UnreadableDistance => "unreadable_distance",
             Self::NullField => "null_field",
             Self::NonFinite => "non_finite",
             Self::TimeNotPositive => "time_not_positive",
@@ -85,6 +94,12 @@ impl RefusalReason {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
+
+    /// Whether the row could not be read, wholly or in one of its values.
+    #[must_use]
+    pub fn is_unreadable(self) -> bool {
+        matches!(self, Self::Unreadable | Self::UnreadableTime | Self::UnreadableDistance)
     }
 }
 

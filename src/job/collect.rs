@@ -221,7 +221,8 @@ impl<'a> Collector<'a> {
     fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) {
         let region = row.region.map_or("", str::trim);
         let id = || row.incident_id.map(IncidentId::text);
-        let example = row.fault.map(Cow::Borrowed).or_else(id).unwrap_or_default();
+        let example =
+            row.fault.map(|fault| Cow::Borrowed(fault.what)).or_else(id).unwrap_or_default();
         self.refusals.add(region, reason, &example);
         // Rows that name no proper region belong to no group.
         if !region.is_empty() && self.limits.knows(region) {
