@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
+    /// Time stamp outside the run's window, whatever else is wrong with the row: a database is not
+    /// even asked for it.
+    OutsideWindow,
     /// A value could not be read as its type, or the line is ragged.
     Unreadable,
     /// The travel time could not be read as a number. Which times that befalls depends on how long
@@ -33,8 +36,6 @@ pub enum RefusalReason {
     DistanceTooLong,
     /// Distance over time outside the settings.
     SpeedImplausible,
-    /// Time stamp outside the run's window.
-    OutsideWindow,
     /// Region not in the settings' list, or its name holds control characters or is too long.
     UnknownRegion,
     /// Weight at or below zero.
@@ -49,6 +50,7 @@ pub enum RefusalReason {
 impl RefusalReason {
     /// Every reason, in the order of the checks.
     pub const ALL: [Self; 16] = [
+        Self::OutsideWindow,
         Self::Unreadable,
         Self::UnreadableTime,
         Self::UnreadableDistance,
@@ -60,7 +62,6 @@ impl RefusalReason {
         Self::DistanceTooShort,
         Self::DistanceTooLong,
         Self::SpeedImplausible,
-        Self::OutsideWindow,
         Self::UnknownRegion,
         Self::WeightNotPositive,
         Self::LengthInvalid,
