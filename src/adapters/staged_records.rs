@@ -9,7 +9,7 @@ use super::columnar::{
     TableWriter, Values, ZstdLevel,
 };
 use crate::domain::record::RecordRef;
-use crate::domain::{IncidentId, RecordBatch, TextColumn};
+use crate::domain::{IncidentId, RecordBatch, RowFault, TextColumn};
 
 /// Batches of one part: a quarter of a million records, some MB.
 pub(super) const BATCHES_PER_PART: usize = 32;
@@ -85,7 +85,7 @@ fn cells(batch: &RecordBatch) -> Vec<Cells<'_>> {
         Cells::Number(batch.distance_km.clone()),
         Cells::Number(batch.travel_time_s.clone()),
         Cells::Number(batch.weight.clone()),
-        Cells::Text(batch.rows().map(|row| row.fault).collect()),
+        Cells::Text(batch.rows().map(|row| row.fault.map(|fault| fault.what)).collect()),
     ];
     own.into_iter().chain(lengths).collect()
 }
@@ -182,7 +182,7 @@ fn batch(
             travel_time_s: travel_time_s[row],
             weight: weight[row],
             lengths_km: &lengths_km,
-            fault: faults.get(row),
+            fault: faults.get(row).map(RowFault::row),
         });
     }
     Ok(batch)
@@ -209,7 +209,7 @@ mod tests {
                 travel_time_s: (n % 13 > 0).then_some(-0.0),
                 weight: None,
                 lengths_km: &lengths,
-                fault: (n % 17 == 0).then_some("no number"),
+                fault: (n % 17 == 0).then_some(RowFault::row("no number")),
             });
         }
         let parts = unpack(pack(&[batch.clone(), batch.clone()]).unwrap()).unwrap();

@@ -42,7 +42,9 @@ fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
 /// What the operator can do about rows that were refused for that reason.
 pub(super) fn remedy(reason: RefusalReason) -> &'static str {
     match reason {
-        RefusalReason::Unreadable => {
+        RefusalReason::Unreadable
+        | RefusalReason::UnreadableTime
+        | RefusalReason::UnreadableDistance => {
             "`--json` shows examples under `refusals`; check `columns` and `file.delimiter`"
         }
         RefusalReason::NullField | RefusalReason::NonFinite | RefusalReason::WeightNotPositive => {

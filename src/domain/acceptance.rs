@@ -72,8 +72,12 @@ impl Limits {
     /// The first reason, in the order of [`RefusalReason`].
     pub fn check<'a>(&self, row: &RecordRef<'a>) -> Result<Accepted<'a>, RefusalReason> {
         use RefusalReason as R;
-        if row.fault.is_some() {
-            return Err(R::Unreadable);
+        let (from_us, to_us) = self.window.bounds_us();
+        if row.occurred_at_us.is_some_and(|at| at < from_us || at >= to_us) {
+            return Err(R::OutsideWindow);
+        }
+        if let Some(fault) = row.fault {
+            return Err(fault.reason);
         }
         let region = row.region.map(str::trim).filter(|name| !name.is_empty());
         let distance_km = row.distance_km.or_else(|| self.sum_of_lengths(row));
@@ -82,7 +86,7 @@ impl Limits {
         else {
             return Err(R::NullField);
         };
-        if row.occurred_at_us.is_none() && (self.needs_time || !self.window.is_unbounded()) {
+        if !self.has_needed_time(row) {
             return Err(R::NullField);
         }
         let weight = row.weight.unwrap_or(1.0);
@@ -90,10 +94,6 @@ impl Limits {
             return Err(R::NonFinite);
         }
         self.check_trip(distance_km, travel_time_s)?;
-        let (from_us, to_us) = self.window.bounds_us();
-        if row.occurred_at_us.is_some_and(|at| at < from_us || at >= to_us) {
-            return Err(R::OutsideWindow);
-        }
         if !self.knows(region) {
             return Err(R::UnknownRegion);
         }
@@ -104,6 +104,20 @@ impl Limits {
             return Err(R::LengthInvalid);
         }
         Ok(Accepted { region, distance_km, travel_time_s, weight })
+    }
+
+    /// Whether the time stamp is there, or not needed.
+    fn has_needed_time(&self, row: &RecordRef<'_>) -> bool {
+        row.occurred_at_us.is_some() || (!self.needs_time && self.window.is_unbounded())
+    }
+
+    /// Whether a row that was refused for that reason still shows that its region had a response in
+    /// the window. A row that cannot be read shows nothing: its cells may stand in the wrong columns.
+    /// Neither does one of which nobody knows when it occurred, where that matters.
+    #[must_use]
+    pub fn shows_region(&self, row: &RecordRef<'_>, reason: RefusalReason) -> bool {
+        let is_certain = !reason.is_unreadable() && reason != RefusalReason::OutsideWindow;
+        is_certain && self.has_needed_time(row)
     }
 
     fn sum_of_lengths(&self, row: &RecordRef<'_>) -> Option<f64> {
@@ -144,6 +158,7 @@ fn are_lengths(lengths_km: &[Option<f64>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RowFault;
     use RefusalReason as R;
 
     fn row() -> RecordRef<'static> {
@@ -164,7 +179,7 @@ mod tests {
             assert_eq!(limits.check(&row).err(), expected, "{row:?}");
         };
         check(&|_| {}, None);
-        check(&|r| r.fault = Some("x"), Some(R::Unreadable));
+        check(&|r| r.fault = Some(RowFault::row("x")), Some(R::Unreadable));
         check(&|r| r.region = Some("  "), Some(R::NullField));
         check(&|r| r.distance_km = None, Some(R::NullField));
         check(&|r| r.travel_time_s = Some(f64::NAN), Some(R::NonFinite));
@@ -220,6 +235,12 @@ mod tests {
         assert_eq!(at("2026-02-01T00:00:00Z"), Some(R::OutsideWindow));
         assert_eq!(at("2025-12-31T23:59:59.999999Z"), Some(R::OutsideWindow));
         assert_eq!(limits.check(&row()).err(), Some(R::NullField));
+        // Outside, nothing else that is wrong with a row counts: a database never shows it.
+        let old = RecordRef { occurred_at_us: Some(0), ..row() };
+        let faulty = RecordRef { fault: Some(RowFault::row("x")), ..old };
+        assert_eq!(limits.check(&faulty).err(), Some(R::OutsideWindow));
+        let long = RecordRef { travel_time_s: Some(1e6), ..old };
+        assert_eq!(limits.check(&long).err(), Some(R::OutsideWindow));
         let known = Some(BTreeSet::from(["B".to_owned()]));
         let limits = Limits { known_regions: known, ..Limits::default() };
         assert_eq!(limits.check(&row()).err(), Some(R::UnknownRegion));

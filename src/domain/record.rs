@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::incident_id::{IdColumn, IncidentId};
+use super::refusal::RefusalReason;
+use super::row_fault::RowFault;
 
 /// A column of optional texts in one allocation, so that a batch costs no allocation per row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,8 +93,8 @@ pub struct RecordBatch {
     pub classes: Arc<[String]>,
     /// Lengths by class of road, km, row by row: as many in each as there are classes.
     pub lengths_km: Vec<Option<f64>>,
-    /// Rows that could not be read, ascending, each with what was wrong.
-    pub faults: Vec<(usize, String)>,
+    /// Rows that could not be read, ascending, each with its reason and what was wrong.
+    pub faults: Vec<(usize, RefusalReason, String)>,
 }
 
 /// One row of a batch, borrowed from or about to enter it.
@@ -117,7 +119,7 @@ pub struct RecordRef<'a> {
     /// Lengths by class of road, km, in the order of [`RecordBatch::classes`].
     pub lengths_km: &'a [Option<f64>],
     /// Why the row could not be read, where it could not.
-    pub fault: Option<&'a str>,
+    pub fault: Option<RowFault<'a>>,
 }
 
 impl RecordBatch {
@@ -154,7 +156,7 @@ impl RecordBatch {
     #[inline]
     pub fn push(&mut self, row: RecordRef<'_>) {
         if let Some(fault) = row.fault {
-            self.faults.push((self.len(), fault.to_owned()));
+            self.faults.push((self.len(), fault.reason, fault.what.to_owned()));
         }
         self.incident_id.push(row.incident_id);
         self.region.push(row.region);
@@ -191,7 +193,9 @@ impl RecordBatch {
         let mut faults = self.faults.iter().peekable();
         let n_classes = self.classes.len();
         (0..self.len()).map(move |row| {
-            let fault = faults.next_if(|(at, _)| *at == row).map(|(_, text)| text.as_str());
+            let fault = faults
+                .next_if(|(at, ..)| *at == row)
+                .map(|(_, reason, what)| RowFault { reason: *reason, what });
             RecordRef {
                 incident_id: self.incident_id.get(row),
                 region: self.region.get(row),
@@ -239,7 +243,7 @@ mod tests {
             RecordRef { region: Some(""), distance_km: Some(1.5), ..RecordRef::default() },
             RecordRef {
                 incident_id: Some(IncidentId::Text("ß1")),
-                fault: Some("ragged"),
+                fault: Some(RowFault::row("ragged")),
                 ..RecordRef::default()
             },
             RecordRef { region: Some("Nørre"), priority: Some("1"), ..RecordRef::default() },

@@ -10,8 +10,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
+    /// Time stamp outside the run's window, whatever else is wrong with the row: a database is not
+    /// even asked for it.
+    OutsideWindow,
     /// A value could not be read as its type, or the line is ragged.
     Unreadable,
+    /// The travel time could not be read as a number. Which times that befalls depends on how long
+    /// they are, so what is left may be biased; so it is for distances.
+    UnreadableTime,
+    /// The distance, or a length by class of road, could not be read as a number.
+    UnreadableDistance,
     /// Region, distance or travel time is null or blank; or the time stamp is, where it is needed.
     NullField,
     /// Distance, travel time or weight is not a finite number.
@@ -28,8 +36,6 @@ pub enum RefusalReason {
     DistanceTooLong,
     /// Distance over time outside the settings.
     SpeedImplausible,
-    /// Time stamp outside the run's window.
-    OutsideWindow,
     /// Region not in the settings' list, or its name holds control characters or is too long.
     UnknownRegion,
     /// Weight at or below zero.
@@ -43,8 +49,11 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
+        Self::OutsideWindow,
         Self::Unreadable,
+        Self::UnreadableTime,
+        Self::UnreadableDistance,
         Self::NullField,
         Self::NonFinite,
         Self::TimeNotPositive,
@@ -53,7 +62,6 @@ impl RefusalReason {
         Self::DistanceTooShort,
         Self::DistanceTooLong,
         Self::SpeedImplausible,
-        Self::OutsideWindow,
         Self::UnknownRegion,
         Self::WeightNotPositive,
         Self::LengthInvalid,
@@ -65,6 +73,8 @@ impl RefusalReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
+            Self::UnreadableTime => "unreadable_time",
+            Self::UnreadableDistance => "unreadable_distance",
             Self::NullField => "null_field",
             Self::NonFinite => "non_finite",
             Self::TimeNotPositive => "time_not_positive",
@@ -85,6 +95,12 @@ impl RefusalReason {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
+
+    /// Whether the row could not be read, wholly or in one of its values.
+    #[must_use]
+    pub fn is_unreadable(self) -> bool {
+        matches!(self, Self::Unreadable | Self::UnreadableTime | Self::UnreadableDistance)
     }
 }
 

@@ -32,8 +32,10 @@ pub struct GroupRecords {
     /// When each occurred, seconds since 1970-01-01 UTC, [`NO_TIME`] where that is not known;
     /// empty unless they are kept.
     pub times: Vec<u32>,
-    /// Rows refused that named this group.
+    /// Rows refused that named this group; those outside the window are not among them.
     pub n_refused: u64,
+    /// Whether a row has shown that there is such a group; not every refused one does.
+    is_shown: bool,
     /// The region's parent; where records disagree, the first by name.
     pub parent: Option<String>,
 }
@@ -187,6 +189,7 @@ impl<'a> Collector<'a> {
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
         let group = self.group_of(row, region);
         group.note_parent(row);
+        group.is_shown = true;
         grow(&mut group.samples, 1);
         group.samples.push(sample);
         if let Some(cell) = cell {
@@ -221,12 +224,19 @@ impl<'a> Collector<'a> {
     fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) {
         let region = row.region.map_or("", str::trim);
         let id = || row.incident_id.map(IncidentId::text);
-        let example = row.fault.map(Cow::Borrowed).or_else(id).unwrap_or_default();
+        let example =
+            row.fault.map(|fault| Cow::Borrowed(fault.what)).or_else(id).unwrap_or_default();
         self.refusals.add(region, reason, &example);
-        // Rows that name no proper region belong to no group.
-        if !region.is_empty() && self.limits.knows(region) {
-            let group = self.group_of(row, region);
-            group.n_refused += 1;
+        // Rows that name no proper region, or are not of the window, belong to no group.
+        if region.is_empty() || !self.limits.knows(region) || reason == RefusalReason::OutsideWindow
+        {
+            return;
+        }
+        let is_shown = self.limits.shows_region(row, reason);
+        let group = self.group_of(row, region);
+        group.n_refused += 1;
+        if is_shown {
+            group.is_shown = true;
             group.note_parent(row);
         }
     }
@@ -268,6 +278,7 @@ impl<'a> Collector<'a> {
 
     fn finish_all(self) -> Collected {
         let mut groups = self.groups;
+        groups.retain(|group| group.is_shown);
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         let (covariates, places) = self.cells.map(Cells::finish).unwrap_or_default();
         for cell in groups.iter_mut().flat_map(|group| &mut group.columns.cells) {

@@ -142,6 +142,8 @@ pub(super) fn run_sentence(status: Option<RunStatus>) -> &'static str {
 pub(super) fn reason_label(reason: RefusalReason) -> &'static str {
     match reason {
         RefusalReason::Unreadable => "could not be read",
+        RefusalReason::UnreadableTime => "travel time could not be read",
+        RefusalReason::UnreadableDistance => "distance could not be read",
         RefusalReason::NullField => "region, distance, time or date missing",
         RefusalReason::NonFinite => "distance, time or weight not a number",
         RefusalReason::TimeNotPositive => "travel time zero or negative",

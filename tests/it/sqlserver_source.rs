@@ -212,7 +212,7 @@ fn line(row: &RecordRef<'_>) -> String {
     );
     if let Some(fault) = row.fault {
         line.push_str(" FAULT ");
-        line.push_str(fault);
+        line.push_str(fault.what);
     }
     line
 }

@@ -218,7 +218,7 @@ fn insert_row(
     statement.raw_bind_parameter(7, row.distance_km.map(storable))?;
     statement.raw_bind_parameter(8, row.travel_time_s.map(storable))?;
     statement.raw_bind_parameter(9, row.weight.map(storable))?;
-    statement.raw_bind_parameter(10, row.fault)?;
+    statement.raw_bind_parameter(10, row.fault.map(|fault| fault.stored()))?;
     statement.raw_bind_parameter(11, (!lengths.is_empty()).then_some(lengths))?;
     statement.raw_execute().map(|_| ())
 }

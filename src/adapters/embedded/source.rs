@@ -13,7 +13,7 @@ use super::error::{EmbeddedError, StatementError};
 use super::lengths::Classes;
 use super::{Embedded, blocking, connection};
 use crate::domain::record::RecordRef;
-use crate::domain::{IncidentId, RecordBatch};
+use crate::domain::{IncidentId, RecordBatch, RowFault};
 use crate::ports::{Lengths, PortResult, ReadQuery, RecordSource};
 
 #[async_trait]
@@ -150,7 +150,7 @@ fn record<'a>(row: &'a Row<'_>) -> rusqlite::Result<RecordRef<'a>> {
         travel_time_s: row.get(6)?,
         weight: row.get(7)?,
         lengths_km: &[],
-        fault: text(row, 8)?,
+        fault: text(row, 8)?.map(RowFault::from_stored),
     })
 }
 

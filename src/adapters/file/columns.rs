@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::FileError;
 use super::options::{ColumnMap, Field, LengthColumn};
-use super::values::clip;
+use super::values::{FieldColumn, clip};
 
 /// Names that an error lists at the most: a wide export has hundreds.
 const MAX_LISTED: usize = 30;
@@ -69,6 +69,11 @@ impl Columns {
     /// The column's name, for messages.
     pub(super) fn name(&self, field: Field) -> &str {
         &self.names[field as usize]
+    }
+
+    /// The field's column, for what is said of its values.
+    pub(super) fn of(&self, field: Field) -> FieldColumn<'_> {
+        FieldColumn { field, name: self.name(field) }
     }
 
     /// The columns with lengths, and where they stand, counted from 0.

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::error::FileError;
 use super::input::{ByteStream, RowGuard, checked_text, open};
 use super::options::{Field, FileOptions};
-use super::values::{Fault, number, timestamp_us};
+use super::values::{Fault, FieldColumn, number, timestamp_us};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
 
@@ -94,7 +94,7 @@ impl CsvReader {
             let (row, mut fault) = self.parser.parse(&self.record);
             self.parser.lengths(&self.record, &mut lengths, &mut fault);
             let fault = fault.at(|| self.rows.place_of(&self.record));
-            batch.push(RecordRef { fault: fault.as_deref(), lengths_km: &lengths, ..row });
+            batch.push(RecordRef { fault: fault.get(), lengths_km: &lengths, ..row });
         }
         Ok((!batch.is_empty()).then_some(batch))
     }
@@ -206,27 +206,28 @@ impl RowParser {
         }
         let row = Row { record, text: str::from_utf8(record.as_slice()).ok() };
         for (length, (column, at)) in lengths.iter_mut().zip(self.columns.lengths()) {
-            let text = row.trimmed(*at, &column.name, fault);
-            let value = text.and_then(|text| read_number(text, &column.name, fault));
+            let of = FieldColumn::length(&column.name);
+            let text = row.trimmed(*at, of, fault);
+            let value = text.and_then(|text| read_number(text, of, fault));
             *length = value.map(|x| column.unit.to_km(x));
         }
     }
 
     /// The trimmed text of a field, or `None` where it is blank, absent or not UTF-8.
     fn text<'a>(&self, row: Row<'a>, field: Field, fault: &mut Fault) -> Option<&'a str> {
-        row.trimmed(self.columns.index(field)?, self.columns.name(field), fault)
+        row.trimmed(self.columns.index(field)?, self.columns.of(field), fault)
     }
 
     fn number(&self, row: Row<'_>, field: Field, fault: &mut Fault) -> Option<f64> {
         let text = self.text(row, field, fault)?;
-        read_number(text, self.columns.name(field), fault)
+        read_number(text, self.columns.of(field), fault)
     }
 
     fn timestamp_us(&self, row: Row<'_>, fault: &mut Fault) -> Option<i64> {
         let text = self.text(row, Field::OccurredAt, fault)?;
         let at = timestamp_us(text, &self.options.time_zone);
         if at.is_none() {
-            fault.value(text, self.columns.name(Field::OccurredAt), "a time stamp");
+            fault.value(text, self.columns.of(Field::OccurredAt), "a time stamp");
         }
         at
     }
@@ -251,20 +252,20 @@ impl<'a> Row<'a> {
     }
 
     /// The trimmed text of a column, or `None` where it is blank, absent or not UTF-8.
-    fn trimmed(self, index: usize, column: &str, fault: &mut Fault) -> Option<&'a str> {
+    fn trimmed(self, index: usize, of: FieldColumn<'_>, fault: &mut Fault) -> Option<&'a str> {
         if let Some(text) = self.text(index) {
             return Some(trimmed(text)).filter(|text| !text.is_empty());
         }
         let shown = String::from_utf8_lossy(self.record.get(index)?);
-        fault.value(&shown, column, "text in UTF-8");
+        fault.value(&shown, of, "text in UTF-8");
         None
     }
 }
 
-fn read_number(text: &str, column: &str, fault: &mut Fault) -> Option<f64> {
+fn read_number(text: &str, of: FieldColumn<'_>, fault: &mut Fault) -> Option<f64> {
     let value = number(text);
     if value.is_none() {
-        fault.value(text, column, "a number");
+        fault.value(text, of, "a number");
     }
     value
 }

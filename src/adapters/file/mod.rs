@@ -37,4 +37,4 @@ pub use published::read_published;
 pub use reader::RecordReader;
 pub use records::write_records;
 pub use source::FileSource;
-pub(in crate::adapters) use values::{Fault, local_us, number, timestamp_us};
+pub(in crate::adapters) use values::{Fault, FieldColumn, local_us, number, timestamp_us};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::format::Format;
+use crate::domain::RefusalReason;
 use crate::domain::record::road;
 
 /// What a record consists of.
@@ -72,6 +73,20 @@ impl Field {
             Self::Distance => "distance_km",
             Self::TravelTime => "travel_time_s",
             other => other.as_str(),
+        }
+    }
+
+    /// The reason for which a row is refused whose value cannot be read.
+    pub(in crate::adapters) fn unreadable(self) -> RefusalReason {
+        match self {
+            Self::TravelTime => RefusalReason::UnreadableTime,
+            Self::Distance => RefusalReason::UnreadableDistance,
+            Self::IncidentId
+            | Self::Region
+            | Self::ParentRegion
+            | Self::OccurredAt
+            | Self::Priority
+            | Self::Weight => RefusalReason::Unreadable,
         }
     }
 

@@ -10,7 +10,7 @@ use super::columns::Columns;
 use super::error::FileError;
 use super::options::{Field, FileOptions};
 use super::parquet_columns::{Kind, Numbers, Texts, Timestamps, Value};
-use super::values::Fault;
+use super::values::{Fault, FieldColumn};
 use crate::adapters::columnar::{ParquetError, StoredColumn, TableReader, Values};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
@@ -104,7 +104,7 @@ impl ParquetReader {
             let (record, mut fault) = self.row(arrays, row);
             self.lengths(arrays, row, &mut lengths, &mut fault);
             let fault = fault.at(|| format!("row {}", self.n_rows_read + row as u64 + 1));
-            rows.push(RecordRef { fault: fault.as_deref(), lengths_km: &lengths, ..record });
+            rows.push(RecordRef { fault: fault.get(), lengths_km: &lengths, ..record });
         }
         rows
     }
@@ -113,7 +113,8 @@ impl ParquetReader {
     fn lengths(&self, arrays: &Arrays, row: usize, lengths: &mut [Option<f64>], fault: &mut Fault) {
         let columns = self.columns.lengths().iter().zip(&arrays.lengths);
         for (length, ((column, _), numbers)) in lengths.iter_mut().zip(columns) {
-            let value = known(numbers.get(row), &column.name, "a number", fault);
+            let of = FieldColumn::length(&column.name);
+            let value = known(numbers.get(row), of, "a number", fault);
             *length = value.map(|x| column.unit.to_km(x));
         }
     }
@@ -123,7 +124,7 @@ impl ParquetReader {
         let text = |texts: &'a Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row));
         let mut number = |field, numbers: &Option<Numbers>| {
             let value = numbers.as_ref().map_or(Value::Null, |numbers| numbers.get(row));
-            known(value, self.columns.name(field), "a number", &mut fault)
+            known(value, self.columns.of(field), "a number", &mut fault)
         };
         let distance = number(Field::Distance, &arrays.distance);
         let travel_time = number(Field::TravelTime, &arrays.travel_time);
@@ -137,7 +138,7 @@ impl ParquetReader {
             priority: text(&arrays.priority),
             occurred_at_us: known(
                 at,
-                self.columns.name(Field::OccurredAt),
+                self.columns.of(Field::OccurredAt),
                 "a time stamp",
                 &mut fault,
             ),
@@ -152,12 +153,12 @@ impl ParquetReader {
 }
 
 /// What a row of a column holds; noted where it cannot be read.
-fn known<T>(value: Value<'_, T>, column: &str, what: &str, fault: &mut Fault) -> Option<T> {
+fn known<T>(value: Value<'_, T>, of: FieldColumn<'_>, what: &str, fault: &mut Fault) -> Option<T> {
     match value {
         Value::Null => None,
         Value::Known(value) => Some(value),
         Value::Unreadable(text) => {
-            fault.value(&text, column, what);
+            fault.value(&text, of, what);
             None
         }
     }

@@ -6,6 +6,9 @@ use jiff::civil::{DateTime, Time};
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::{Offset, TimeZone};
 
+use super::options::Field;
+use crate::domain::{RefusalReason, RowFault};
+
 /// Characters of a value or a name that a message shows at the most.
 const MAX_SHOWN: usize = 60;
 
@@ -81,24 +84,45 @@ pub(in crate::adapters) fn clip(text: &str) -> String {
 
 /// The first thing that is wrong with a row.
 #[derive(Debug, Default)]
-pub(in crate::adapters) struct Fault(Option<String>);
+pub(in crate::adapters) struct Fault(Option<(RefusalReason, String)>);
 
 impl Fault {
-    /// Notes what is wrong, where nothing was before.
+    /// Notes what is wrong with a row as a whole, where nothing was before.
     pub(in crate::adapters) fn note(&mut self, text: impl FnOnce() -> String) {
-        if self.0.is_none() {
-            self.0 = Some(text());
-        }
+        self.0.get_or_insert_with(|| (RefusalReason::Unreadable, text()));
     }
 
-    /// Notes that a value is no `what`.
-    pub(in crate::adapters) fn value(&mut self, value: &str, column: &str, what: &str) {
-        self.note(|| format!("`{}` in column `{}` is not {what}", clip(value), clip(column)));
+    /// Notes that a value is no `what`, where nothing was before.
+    pub(in crate::adapters) fn value(&mut self, value: &str, of: FieldColumn<'_>, what: &str) {
+        self.0.get_or_insert_with(|| {
+            let text = format!("`{}` in column `{}` is not {what}", clip(value), clip(of.name));
+            (of.field.unreadable(), text)
+        });
     }
 
-    /// The text, behind the place of the row.
-    pub(in crate::adapters) fn at(self, place: impl FnOnce() -> String) -> Option<String> {
-        self.0.map(|text| format!("{}: {text}", place()))
+    /// What is wrong, its text behind the place of the row.
+    pub(in crate::adapters) fn at(self, place: impl FnOnce() -> String) -> Self {
+        Self(self.0.map(|(reason, text)| (reason, format!("{}: {text}", place()))))
+    }
+
+    /// What is wrong, for a record.
+    pub(in crate::adapters) fn get(&self) -> Option<RowFault<'_>> {
+        self.0.as_ref().map(|(reason, what)| RowFault { reason: *reason, what })
+    }
+}
+
+/// A column and what it holds, for what is said of its values.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::adapters) struct FieldColumn<'a> {
+    /// Columns with lengths by class of road hold distances.
+    pub(in crate::adapters) field: Field,
+    pub(in crate::adapters) name: &'a str,
+}
+
+impl<'a> FieldColumn<'a> {
+    /// A column with lengths by class of road.
+    pub(in crate::adapters) fn length(name: &'a str) -> Self {
+        Self { field: Field::Distance, name }
     }
 }
 

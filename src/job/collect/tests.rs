@@ -1,7 +1,7 @@
 //! What becomes of rows: in a group, refused, or passed over.
 
 use super::*;
-use crate::domain::Selector;
+use crate::domain::{RowFault, Selector};
 
 fn batch(rows: &[(&str, &str, f64, f64)]) -> RecordBatch {
     let mut batch = RecordBatch::default();
@@ -39,6 +39,48 @@ fn every_row_is_in_a_group_or_refused() {
     assert_eq!(told, [("A", 1, 2), ("B", 1, 0), ("C", 0, 1)]);
     assert_eq!(collected.n_read, collected.n_used() + collected.refusals.total());
     assert_eq!(collected.refused_by_reason()[&RefusalReason::RepeatedId], 1);
+}
+
+/// Only rows that can be read, and are of the window, show that there is a region.
+#[test]
+fn rows_that_show_nothing_make_no_group() {
+    let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    let window = crate::domain::Window { from: Some("2026-01-05T00:00:00Z".parse().unwrap()), to: None };
+    let limits = Limits { window, ..Limits::default() };
+    let inside = RecordRef {
+        region: Some("A"),
+        parent_region: Some("Z"),
+        occurred_at_us: at("2026-01-06T00:00:00Z"),
+        distance_km: Some(1.0),
+        travel_time_s: Some(120.0),
+        ..RecordRef::default()
+    };
+    let fault = Some(RowFault::row("line 7: 8 fields where the header has 7"));
+    let odd = RecordRef { parent_region: Some("P"), ..inside };
+    let rows = [
+        inside,
+        RecordRef { fault, ..odd },
+        RecordRef { region: Some("Apt 4"), fault, ..odd },
+        RecordRef { region: Some("Apt 5"), fault, occurred_at_us: None, ..odd },
+        RecordRef { region: Some("OLD"), occurred_at_us: at("2020-01-01T00:00:00Z"), ..odd },
+        RecordRef { occurred_at_us: at("2020-01-01T00:00:00Z"), ..odd },
+        RecordRef { region: Some("timeless"), occurred_at_us: None, ..odd },
+        RecordRef { region: Some("slow"), travel_time_s: Some(1e6), ..odd },
+    ];
+    let splits = Splits::default();
+    for rows in [rows.to_vec(), rows.into_iter().rev().collect()] {
+        let mut batch = RecordBatch::default();
+        rows.into_iter().for_each(|row| batch.push(row));
+        let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep);
+        collector.take(&batch).unwrap();
+        let collected = collector.finish();
+        let told: Vec<_> = (collected.groups.iter())
+            .map(|g| (g.key.region.as_str(), g.samples.len(), g.n_refused))
+            .collect();
+        assert_eq!(told, [("A", 1, 1), ("slow", 0, 1)]);
+        assert_eq!(collected.parents()["A"], "Z");
+        assert_eq!((collected.n_read, collected.refusals.total()), (8, 7));
+    }
 }
 
 #[test]

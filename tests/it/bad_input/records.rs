@@ -25,7 +25,7 @@ const DIRT: &[(&str, &str)] = &[
     ("d17,A,2026-03-01T10:00:00Z,1,0.5,7000", "speed_implausible"),
     ("d18,A,1066-10-14T10:00:00Z,1,3,300", "outside_window"),
     ("d19,A,2999-03-01T10:00:00Z,1,3,300", "outside_window"),
-    ("d20,A,2026-03-01T10:00:00Z,1,three,300", "unreadable"),
+    ("d20,A,2026-03-01T10:00:00Z,1,three,300", "unreadable_distance"),
     ("d21,A,yesterday,1,3,300", "unreadable"),
     ("d22,A,2026-03-01T10:00:00Z,1,3", "unreadable"),
     ("d23,A,2026-03-01T10:00:00Z,1,3,300,more", "unreadable"),

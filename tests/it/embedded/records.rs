@@ -8,7 +8,9 @@ use speedfit::adapters::embedded::{
 };
 use speedfit::adapters::memory::{Hold, MemorySource};
 use speedfit::domain::record::RecordRef;
-use speedfit::domain::{IncidentId, Limits, RecordBatch, RefusalReason, Selection, Window};
+use speedfit::domain::{
+    IncidentId, Limits, RecordBatch, RefusalReason, RowFault, Selection, Window,
+};
 use speedfit::ports::{FailureKind, Lengths, PortResult, ReadQuery, RecordSource};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +53,16 @@ fn rows() -> Vec<RecordRef<'static>> {
         RecordRef { distance_km: Some(f64::NEG_INFINITY), ..clean },
         RecordRef {
             incident_id: Some(IncidentId::Text("ragged")),
-            fault: Some("5 fields, not 6"),
+            fault: Some(RowFault::row("5 fields, not 6")),
             ..RecordRef::default()
+        },
+        RecordRef {
+            travel_time_s: None,
+            fault: Some(RowFault {
+                reason: RefusalReason::UnreadableTime,
+                what: "line 4: `1,234` in column `t` is not a number",
+            }),
+            ..clean
         },
         RecordRef { region: None, ..clean },
         RecordRef { region: Some("South"), ..clean },

@@ -1,7 +1,7 @@
 //! What shards stage, and what of it a reader sees.
 
 use speedfit::domain::record::RecordRef;
-use speedfit::domain::{IncidentId, RecordBatch, RunId};
+use speedfit::domain::{IncidentId, RecordBatch, RowFault, RunId};
 use speedfit::ports::{FailureKind, Prune, StagedShard};
 
 use super::Fixture;
@@ -16,7 +16,7 @@ fn batch(seed: usize) -> RecordBatch {
             occurred_at_us: Some(1_700_000_000_000_000 + n),
             distance_km: Some(1.0 / (seed as f64 + 3.0)),
             travel_time_s: Some(f64::NAN),
-            fault: (n % 50 == 0).then_some("no number"),
+            fault: (n % 50 == 0).then_some(RowFault::row("no number")),
             ..RecordRef::default()
         });
     }

@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::lengths::{LengthDecoder, number_of};
 use super::text::{TextBuffer, WholeTexts, text_of, whole_of};
 use super::wall_clock::{WallClock, shown};
-use crate::adapters::file::{DistanceUnit, Fault, Field, TimeUnit, timestamp_us};
+use crate::adapters::file::{DistanceUnit, Fault, Field, FieldColumn, TimeUnit, timestamp_us};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch, Selection};
 use crate::ports::ReadQuery;
@@ -118,7 +118,7 @@ impl Decoder {
             Some(id) => format!("incident `{id}`"),
             None => "a row without an id".to_owned(),
         });
-        batch.push(RecordRef { fault: fault.as_deref(), lengths_km, ..record });
+        batch.push(RecordRef { fault: fault.get(), lengths_km, ..record });
     }
 }
 
@@ -180,7 +180,7 @@ impl Columns {
         field: Field,
         fault: &mut Fault,
     ) -> Option<f64> {
-        number_of(value, &self.names[field as usize], fault)
+        number_of(value, self.of(field), fault)
     }
 
     /// When it occurred, microseconds since 1970-01-01 UTC.
@@ -226,9 +226,13 @@ impl Columns {
         }
     }
 
+    fn of(&self, field: Field) -> FieldColumn<'_> {
+        FieldColumn { field, name: &self.names[field as usize] }
+    }
+
     #[cold]
     fn no_time(&self, text: &str, fault: &mut Fault) -> Option<i64> {
-        fault.value(text, &self.names[Field::OccurredAt as usize], "a time stamp");
+        fault.value(text, self.of(Field::OccurredAt), "a time stamp");
         None
     }
 
@@ -240,7 +244,7 @@ impl Columns {
             Wanted::Number => "a number",
             Wanted::Time => "a time stamp",
         };
-        fault.value(&format!("{value:?}"), &self.names[field as usize], wanted);
+        fault.value(&format!("{value:?}"), self.of(field), wanted);
         None
     }
 }

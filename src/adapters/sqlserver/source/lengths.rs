@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tiberius::{ColumnData, TokenRow};
 
 use super::layout::Layout;
-use crate::adapters::file::{DistanceUnit, Fault, number};
+use crate::adapters::file::{DistanceUnit, Fault, FieldColumn, number};
 
 /// Reads the lengths of one row after the other; none where the layout has none.
 #[derive(Debug, Clone)]
@@ -31,7 +31,8 @@ impl LengthDecoder {
     /// The lengths of a row, km.
     pub(super) fn read(&mut self, row: &TokenRow<'static>, fault: &mut Fault) -> &[Option<f64>] {
         for (at, (name, unit)) in self.columns.iter().enumerate() {
-            let value = row.get(self.first + at).and_then(|value| number_of(value, name, fault));
+            let value = row.get(self.first + at);
+            let value = value.and_then(|value| number_of(value, FieldColumn::length(name), fault));
             self.km[at] = value.map(|x| unit.to_km(x));
         }
         &self.km
@@ -41,7 +42,7 @@ impl LengthDecoder {
 /// A number of whatever type; null, and noted, where it is none.
 pub(super) fn number_of(
     value: &ColumnData<'static>,
-    column: &str,
+    of: FieldColumn<'_>,
     fault: &mut Fault,
 ) -> Option<f64> {
     match value {
@@ -56,13 +57,13 @@ pub(super) fn number_of(
             let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
             let value = number(text);
             if value.is_none() {
-                fault.value(text, column, "a number");
+                fault.value(text, of, "a number");
             }
             value
         }
         // A type that the column did not have when it was described.
         other => {
-            fault.value(&format!("{other:?}"), column, "a number");
+            fault.value(&format!("{other:?}"), of, "a number");
             None
         }
     }

@@ -1,0 +1,67 @@
+//! Why a row could not be read: what was wrong with it, and the reason under which it is counted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::refusal::RefusalReason;
+
+/// Why a row could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowFault<'a> {
+    /// One of those of which [`RefusalReason::is_unreadable`] is true.
+    pub reason: RefusalReason,
+    /// Where the row stands and what is wrong with it.
+    pub what: &'a str,
+}
+
+impl<'a> RowFault<'a> {
+    /// A row of which more than the travel time or the distance cannot be read.
+    #[must_use]
+    pub fn row(what: &'a str) -> Self {
+        Self { reason: RefusalReason::Unreadable, what }
+    }
+
+    /// The text that a database keeps: what is wrong, behind the reason where that is of one field.
+    #[must_use]
+    pub fn stored(&self) -> Cow<'a, str> {
+        match self.reason {
+            RefusalReason::Unreadable => Cow::Borrowed(self.what),
+            reason => Cow::Owned(format!("{reason} {}", self.what)),
+        }
+    }
+
+    /// What [`stored`](Self::stored) made a text of, and versions that knew one reason only.
+    #[must_use]
+    pub fn from_stored(text: &'a str) -> Self {
+        let told = text.split_once(' ').and_then(|(name, what)| {
+            let reason = RefusalReason::from_name(name).filter(|reason| reason.is_unreadable())?;
+            Some(Self { reason, what })
+        });
+        told.unwrap_or(Self::row(text))
+    }
+}
+
+impl fmt::Display for RowFault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_text_keeps_the_reason() {
+        let check = |reason, what, stored: &str| {
+            let fault = RowFault { reason, what };
+            assert_eq!(fault.stored(), stored);
+            assert_eq!(RowFault::from_stored(stored), fault);
+        };
+        check(RefusalReason::Unreadable, "line 7: 5 fields, not 6", "line 7: 5 fields, not 6");
+        check(RefusalReason::UnreadableTime, "line 7: `1,2`", "unreadable_time line 7: `1,2`");
+        check(RefusalReason::UnreadableDistance, "row 2: `x`", "unreadable_distance row 2: `x`");
+        check(RefusalReason::Unreadable, "", "");
+        check(RefusalReason::Unreadable, "null_field of old", "null_field of old");
+    }
+}
