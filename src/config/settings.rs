@@ -20,6 +20,7 @@ use super::server::{Server, SqlServer};
 use super::values::{
     BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
 };
+use super::whole::Whole;
 
 /// Models that `fit.model` may name.
 pub const MODELS: &[&str] =
@@ -208,6 +209,8 @@ section! {
         by_priority: bool,
         /// Parts of the week that are fitted on their own.
         bands: Vec<BandSetting>,
+        /// Groups of a run at the most.
+        max_groups: Whole<1, 1_000_000>,
     }
 }
 
@@ -360,6 +363,7 @@ impl Settings {
             needs_lengths: false,
             known_regions: (!accept.known_regions.is_empty())
                 .then(|| accept.known_regions.iter().cloned().collect()),
+            max_groups: self.groups.max_groups.count().get(),
         }
     }
 

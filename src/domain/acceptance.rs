@@ -30,6 +30,8 @@ pub struct Limits {
     pub needs_lengths: bool,
     /// The regions that are known; `None` takes every name.
     pub known_regions: Option<BTreeSet<String>>,
+    /// Groups that the records may make at the most: of region, band and priority class.
+    pub max_groups: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +47,7 @@ impl Default for Limits {
             needs_time: false,
             needs_lengths: false,
             known_regions: None,
+            max_groups: Self::MAX_GROUPS,
         }
     }
 }
@@ -65,6 +68,9 @@ pub struct Accepted<'a> {
 impl Limits {
     /// Characters of a region's name at the most: the width of its column in the store.
     pub const MAX_REGION_CHARS: usize = 200;
+    /// Groups of a run where nothing else is said: ten times the districts of the largest country, and
+    /// far fewer than a year has incidents.
+    pub const MAX_GROUPS: usize = 20_000;
 
     /// Accepts a record, or says which check it failed first.
     ///
@@ -140,12 +146,20 @@ impl Limits {
         checks.iter().find(|(failed, _)| *failed).map_or(Ok(()), |(_, reason)| Err(*reason))
     }
 
+    /// Whether a region may have that name at all.
+    #[must_use]
+    pub fn is_region_name(name: &str) -> bool {
+        // Bytes first: a text of megabytes is not counted through.
+        name.len() <= 4 * Self::MAX_REGION_CHARS
+            && name.chars().count() <= Self::MAX_REGION_CHARS
+            && !name.chars().any(char::is_control)
+    }
+
     /// Whether a region of that name may have a group.
     #[must_use]
     pub fn knows(&self, region: &str) -> bool {
-        let well_formed = !region.chars().any(char::is_control)
-            && region.chars().count() <= Self::MAX_REGION_CHARS;
-        well_formed && self.known_regions.as_ref().is_none_or(|known| known.contains(region))
+        Self::is_region_name(region)
+            && self.known_regions.as_ref().is_none_or(|known| known.contains(region))
     }
 }
 

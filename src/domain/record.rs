@@ -126,6 +126,9 @@ impl RecordBatch {
     /// Rows that one batch holds at the most: large enough to hide the channel's cost, small
     /// enough (about 1 MB) that a few of them in flight do not matter.
     pub const MAX_ROWS: usize = 8192;
+    /// Lengths after which a batch is full although it has room for rows: as many as rows of all classes
+    /// that a run may have make up, so that columns without number do not widen it.
+    const MAX_LENGTHS: usize = Self::MAX_ROWS * road::MAX_CLASSES;
 
     /// An empty batch whose rows have lengths of these classes of road.
     #[must_use]
@@ -185,7 +188,7 @@ impl RecordBatch {
     /// Whether the batch should be handed on.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.len() >= Self::MAX_ROWS
+        self.len() >= Self::MAX_ROWS || self.lengths_km.len() >= Self::MAX_LENGTHS
     }
 
     /// The rows in order.
@@ -216,6 +219,8 @@ impl RecordBatch {
 pub mod road {
     /// Characters of a class's name at the most: its speed is a parameter, whose name has a column.
     pub const MAX_CLASS_CHARS: usize = 50;
+    /// Classes of a run at the most: each is a parameter of every group.
+    pub const MAX_CLASSES: usize = 64;
 
     /// Whether that may be the name of a class.
     #[must_use]

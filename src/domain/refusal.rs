@@ -113,7 +113,8 @@ impl fmt::Display for RefusalReason {
 /// Refusals of one run for one region and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalRow {
-    /// Region as it stands in the records; empty where it is null or blank.
+    /// Region as it stands in the records; empty where it is null or blank, and for all regions beyond
+    /// the first [`RefusalTally::MAX_REGIONS`].
     pub region: String,
     /// The first check that the rows failed.
     pub reason: RefusalReason,
@@ -127,26 +128,38 @@ pub struct RefusalRow {
 #[derive(Debug, Clone, Default)]
 pub struct RefusalTally {
     rows: BTreeMap<String, BTreeMap<RefusalReason, (u64, Vec<String>)>>,
+    n_examples: usize,
 }
 
 impl RefusalTally {
     /// Examples kept per region and reason: enough to look a few rows up, few enough to store.
     pub const MAX_EXAMPLES: usize = 3;
+    /// Regions that are told apart: as many as a run may have groups; what is beyond is counted all the
+    /// same.
+    pub const MAX_REGIONS: usize = 20_000;
+    /// Examples kept of all regions together.
+    const MAX_ALL_EXAMPLES: usize = 10_000;
     /// Characters kept of a region's name or an example, which come from dirty data.
     const MAX_CHARS: usize = 200;
 
     /// Counts one refusal.
     pub fn add(&mut self, region: &str, reason: RefusalReason, example: &str) {
-        let region = clip(region);
+        let mut region = clip(region);
         if !self.rows.contains_key(region) {
-            self.rows.insert(region.to_owned(), BTreeMap::new());
+            if self.rows.len() >= Self::MAX_REGIONS {
+                region = "";
+            }
+            self.rows.entry(region.to_owned()).or_default();
         }
         let Some(reasons) = self.rows.get_mut(region) else {
             return;
         };
         let (count, examples) = reasons.entry(reason).or_default();
         *count += 1;
-        if examples.len() < Self::MAX_EXAMPLES && !example.is_empty() {
+        let has_room =
+            examples.len() < Self::MAX_EXAMPLES && self.n_examples < Self::MAX_ALL_EXAMPLES;
+        if has_room && !example.is_empty() {
+            self.n_examples += 1;
             examples.push(clip(example).to_owned());
         }
     }
@@ -206,6 +219,21 @@ mod tests {
         let rows = tally.into_rows();
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[1].examples, ["id0", "id1", "id2"]);
+    }
+
+    #[test]
+    fn regions_without_number_are_counted_together() {
+        let mut tally = RefusalTally::default();
+        let n_rows = RefusalTally::MAX_REGIONS + 10;
+        for n in 0..n_rows {
+            tally.add(&format!("R{n}"), RefusalReason::NonFinite, &format!("id{n}"));
+        }
+        assert_eq!(tally.total(), n_rows as u64);
+        let rows = tally.into_rows();
+        assert_eq!((rows.len(), rows[0].region.as_str()), (RefusalTally::MAX_REGIONS + 1, ""));
+        assert_eq!(rows[0].count, 10);
+        let n_examples: usize = rows.iter().map(|row| row.examples.len()).sum();
+        assert_eq!(n_examples, RefusalTally::MAX_ALL_EXAMPLES);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::domain::record::RecordRef;
+use crate::domain::record::{RecordRef, road};
 use crate::domain::{
     GroupKey, IncidentId, Limits, RecordBatch, RefusalReason, RefusalTally, Selection, Splits,
 };
@@ -41,8 +41,10 @@ pub struct GroupRecords {
 }
 
 impl GroupRecords {
+    /// A name that no region may have is no parent's either.
     fn note_parent(&mut self, row: &RecordRef<'_>) {
-        if let Some(parent) = row.parent_region.map(str::trim).filter(|parent| !parent.is_empty())
+        let named = |parent: &&str| !parent.is_empty() && Limits::is_region_name(parent);
+        if let Some(parent) = row.parent_region.map(str::trim).filter(named)
             && self.parent.as_deref().is_none_or(|known| parent < known)
         {
             self.parent = Some(parent.to_owned());
@@ -90,6 +92,8 @@ pub struct Collector<'a> {
     /// a region has few bands and priorities, which are compared faster than they are hashed.
     index: HashMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
     groups: Vec<GroupRecords>,
+    /// Of these, groups that a row has shown to be there: what the limit is on.
+    n_shown: usize,
     refusals: RefusalTally,
     n_read: u64,
     classes: Arc<[String]>,
@@ -109,6 +113,7 @@ impl<'a> Collector<'a> {
             seen_ids: (repeated_ids == RepeatedIds::Refuse).then(HashSet::new),
             index: HashMap::new(),
             groups: Vec::new(),
+            n_shown: 0,
             refusals: RefusalTally::default(),
             n_read: 0,
             classes: Arc::default(),
@@ -143,9 +148,11 @@ impl<'a> Collector<'a> {
     /// Takes every row of a batch.
     ///
     /// # Errors
-    /// [`FailureKind::Malformed`] where a covariate has so many levels that it is none.
+    /// [`FailureKind::Malformed`] where there are more groups, classes of road or levels of a covariate
+    /// than a run may have; what is beyond the limit is never held.
     pub fn take(&mut self, batch: &RecordBatch) -> PortResult<()> {
         if self.n_read == 0 && self.limits.needs_lengths {
+            check_classes(batch.classes.len())?;
             self.classes = Arc::clone(&batch.classes);
         }
         for row in batch.rows() {
@@ -154,7 +161,7 @@ impl<'a> Collector<'a> {
             }
             self.n_read += 1;
             match self.limits.check(&row) {
-                Ok(_) if self.is_repeat(&row) => self.refuse(&row, RefusalReason::RepeatedId),
+                Ok(_) if self.is_repeat(&row) => self.refuse(&row, RefusalReason::RepeatedId)?,
                 Ok(accepted) => {
                     #[expect(
                         clippy::cast_possible_truncation,
@@ -165,9 +172,9 @@ impl<'a> Collector<'a> {
                         travel_time_s: accepted.travel_time_s as f32,
                         weight: accepted.weight as f32,
                     };
-                    self.keep(&row, accepted.region, sample);
+                    self.keep(&row, accepted.region, sample)?;
                 }
-                Err(reason) => self.refuse(&row, reason),
+                Err(reason) => self.refuse(&row, reason)?,
             }
         }
         match self.cells.as_ref().and_then(Cells::overflow) {
@@ -184,12 +191,11 @@ impl<'a> Collector<'a> {
         region.is_empty() || !selection.may_take(region, band, priority)
     }
 
-    fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) {
+    fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) -> PortResult<()> {
         let cell = self.cells.as_mut().map(|cells| cells.cell_of(row));
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
-        let group = self.group_of(row, region);
+        let group = self.shown_group_of(row, region)?;
         group.note_parent(row);
-        group.is_shown = true;
         grow(&mut group.samples, 1);
         group.samples.push(sample);
         if let Some(cell) = cell {
@@ -207,6 +213,7 @@ impl<'a> Collector<'a> {
             grow(&mut group.times, 1);
             group.times.push(seconds(row.occurred_at_us));
         }
+        Ok(())
     }
 
     /// Whether the incident was there before, where that matters. Told by a 64-bit hash: among a
@@ -221,7 +228,7 @@ impl<'a> Collector<'a> {
         !seen.insert(hasher.finish())
     }
 
-    fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) {
+    fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) -> PortResult<()> {
         let region = row.region.map_or("", str::trim);
         let id = || row.incident_id.map(IncidentId::text);
         let example =
@@ -230,39 +237,92 @@ impl<'a> Collector<'a> {
         // Rows that name no proper region, or are not of the window, belong to no group.
         if region.is_empty() || !self.limits.knows(region) || reason == RefusalReason::OutsideWindow
         {
-            return;
+            return Ok(());
         }
-        let is_shown = self.limits.shows_region(row, reason);
-        let group = self.group_of(row, region);
-        group.n_refused += 1;
-        if is_shown {
-            group.is_shown = true;
+        if self.limits.shows_region(row, reason) {
+            let group = self.shown_group_of(row, region)?;
+            group.n_refused += 1;
             group.note_parent(row);
+        } else if let Some(at) = self.place_of(row, region, |collector| {
+            collector.groups.len() - collector.n_shown < collector.limits.max_groups
+        }) {
+            self.groups[at].n_refused += 1;
         }
+        Ok(())
     }
 
-    fn group_of(&mut self, row: &RecordRef<'_>, region: &str) -> &mut GroupRecords {
+    /// The group of a row that shows that there is such a group; an error where there are too many.
+    fn shown_group_of(
+        &mut self,
+        row: &RecordRef<'_>,
+        region: &str,
+    ) -> PortResult<&mut GroupRecords> {
+        let has_room = |collector: &Self| collector.n_shown < collector.limits.max_groups;
+        let at = self.place_of(row, region, has_room);
+        let at = at.filter(|&at| self.groups[at].is_shown || has_room(self));
+        let Some(at) = at else {
+            let (_, priority) = part(self.splits, row);
+            return Err(self.too_many_groups(region, priority));
+        };
+        let group = &mut self.groups[at];
+        self.n_shown += usize::from(!group.is_shown);
+        group.is_shown = true;
+        Ok(group)
+    }
+
+    /// Where the row's group is; it is made where there is none and there is room for it.
+    fn place_of(
+        &mut self,
+        row: &RecordRef<'_>,
+        region: &str,
+        has_room: impl Fn(&Self) -> bool,
+    ) -> Option<usize> {
         let (band, priority) = part(self.splits, row);
         let found = (self.index.get(region))
             .and_then(|bands| bands.get(band))
             .and_then(|priorities| priorities.get(priority));
-        let at = match found {
-            Some(&at) => at,
-            None => {
-                let at = self.groups.len();
-                let key = GroupKey {
-                    region: region.to_owned(),
-                    band: band.to_owned(),
-                    priority: priority.to_owned(),
-                };
-                let bands = self.index.entry(region.to_owned()).or_default();
-                let priorities = bands.entry(band.to_owned()).or_default();
-                priorities.insert(priority.to_owned(), at);
-                self.groups.push(GroupRecords { key, ..GroupRecords::default() });
-                at
-            }
+        if let Some(&at) = found {
+            return Some(at);
+        }
+        if !has_room(self) {
+            return None;
+        }
+        let at = self.groups.len();
+        let key = GroupKey {
+            region: region.to_owned(),
+            band: band.to_owned(),
+            priority: priority.to_owned(),
         };
-        &mut self.groups[at]
+        let bands = self.index.entry(region.to_owned()).or_default();
+        let priorities = bands.entry(band.to_owned()).or_default();
+        priorities.insert(priority.to_owned(), at);
+        self.groups.push(GroupRecords { key, ..GroupRecords::default() });
+        Some(at)
+    }
+
+    /// Blames the column that makes most of the groups, the one of this row included.
+    fn too_many_groups(&self, region: &str, priority: &str) -> PortError {
+        let max_groups = self.limits.max_groups;
+        let shown = || self.groups.iter().filter(|group| group.is_shown).map(|group| &group.key);
+        let count = |names: HashSet<&str>| names.len();
+        let n_regions = count(shown().map(|key| &*key.region).chain([region]).collect());
+        let n_priorities = count(shown().map(|key| &*key.priority).chain([priority]).collect());
+        let (widest, n_values) = if n_priorities > n_regions {
+            ("priority", n_priorities)
+        } else {
+            ("region", n_regions)
+        };
+        let what = if n_values > max_groups {
+            format!("column `{widest}` has more than {max_groups} values: is it the incident's id?")
+        } else {
+            format!(
+                "the records make more than {max_groups} groups: column `{widest}` alone has \
+                 {n_values} values up to there"
+            )
+        };
+        PortError::new(FailureKind::Malformed, what).with_hint(format!(
+            "`columns.{widest}` names the column; `groups.max_groups` is the limit"
+        ))
     }
 
     /// The groups, ordered by key.
@@ -296,6 +356,16 @@ fn part<'r>(splits: &'r Splits, row: &RecordRef<'r>) -> (&'r str, &'r str) {
         _ => "",
     };
     (band, if splits.by_priority { row.priority.map_or("", priority_name) } else { "" })
+}
+
+fn check_classes(n_classes: usize) -> PortResult<()> {
+    if n_classes <= road::MAX_CLASSES {
+        return Ok(());
+    }
+    let (max, what) = (road::MAX_CLASSES, "columns with lengths by class of road");
+    let what = format!("the records have {n_classes} {what}, more than {max}");
+    Err(PortError::new(FailureKind::Malformed, what)
+        .with_hint("name those that count under `columns.lengths`"))
 }
 
 fn too_many_levels(covariate: &str) -> PortError {

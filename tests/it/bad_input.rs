@@ -8,6 +8,7 @@ mod records;
 mod room;
 mod settings;
 mod store;
+mod widths;
 
 use std::fs;
 use std::path::PathBuf;

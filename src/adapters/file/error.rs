@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::adapters::columnar::ParquetError;
+use crate::domain::record::road;
 use crate::ports::{FailureKind, PortError};
 
 /// A file could not be read or written.
@@ -86,6 +87,18 @@ pub enum FileError {
     NoLengths {
         /// The file.
         path: PathBuf,
+    },
+    /// More columns with lengths than a run may have classes of road.
+    #[error(
+        "`{}` has {n_classes} columns with lengths by class of road, more than {}",
+        path.display(),
+        road::MAX_CLASSES
+    )]
+    TooManyClasses {
+        /// The file.
+        path: PathBuf,
+        /// Columns that were found.
+        n_classes: usize,
     },
     /// A column that is needed is there more than once.
     #[error("`{}` has more than one column `{column}`", path.display())]
@@ -213,6 +226,7 @@ impl FileError {
             | Self::NotCsv { .. }
             | Self::MissingColumns { .. }
             | Self::NoLengths { .. }
+            | Self::TooManyClasses { .. }
             | Self::DuplicateColumn { .. }
             | Self::RowTooLong { .. }
             | Self::UnclosedQuote { .. }
@@ -244,6 +258,7 @@ impl FileError {
                 "name the columns with lengths by class of road under `columns.lengths`, or fit \
                  another model"
             }
+            Self::TooManyClasses { .. } => "name those that count under `columns.lengths`",
             Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path; a relative one starts at the working directory"
             }

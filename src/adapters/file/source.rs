@@ -10,6 +10,7 @@ use super::error::FileError;
 use super::format::{Format, record_format};
 use super::options::{FileOptions, LengthColumns};
 use super::reader::RecordReader;
+use crate::domain::record::road;
 use crate::domain::{RecordBatch, Selection, Shard};
 use crate::ports::{FailureKind, Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
@@ -34,8 +35,14 @@ impl FileSource {
         }
         let opened = spawn_blocking(move || RecordReader::open(&options)).await;
         let reader = opened.map_err(broken)??;
-        if lengths == Lengths::Needed && reader.classes().is_empty() {
-            return Err(FileError::NoLengths { path: self.options.path.clone() }.into());
+        let path = || self.options.path.clone();
+        let n_classes = reader.classes().len();
+        if lengths == Lengths::Needed && n_classes == 0 {
+            return Err(FileError::NoLengths { path: path() }.into());
+        }
+        // Before a batch of them is held.
+        if n_classes > road::MAX_CLASSES {
+            return Err(FileError::TooManyClasses { path: path(), n_classes }.into());
         }
         Ok(reader)
     }
