@@ -2,7 +2,7 @@
 //! the tests, the demo.
 //!
 //! Every call runs on tokio's blocking threads. Writes pass through one connection behind a mutex,
-//! one immediate transaction each; reads open a connection of their own, so that in WAL mode
+//! one immediate transaction each; reads have connections of their own, so that in WAL mode
 //! neither waits for the other. Knows nothing of fitting or of what the job makes of the records.
 //! The file must be on a local disk: WAL does not work across machines. Numbers come back bit for
 //! bit, except the sign of a zero, which SQLite drops.
@@ -16,6 +16,7 @@ mod journal;
 mod lengths;
 mod locks;
 mod parameters;
+mod readers;
 mod rows;
 mod schema;
 mod shards;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::ports::{PortError, PortResult};
+use readers::Readers;
 
 pub use error::{EmbeddedError, SqliteError, StatementError};
 pub use import::{ImportError, ImportFile, ImportOutcome, ImportSummary};
@@ -75,6 +77,9 @@ struct Inner {
     /// The file itself, links resolved, so that its locks have one name.
     path: PathBuf,
     options: Options,
+    /// Before the writer: the connection that is closed last folds the log into the file, which one that
+    /// only reads cannot.
+    readers: Readers,
     writer: Mutex<Connection>,
 }
 
@@ -109,7 +114,8 @@ impl Embedded {
                 .canonicalize()
                 .map_err(|source| EmbeddedError::File { path: shown.clone(), source })?;
             let writer = Mutex::new(writer);
-            Ok(Self { inner: Arc::new(Inner { shown, path, options, writer }) })
+            let readers = Readers::default();
+            Ok(Self { inner: Arc::new(Inner { shown, path, options, readers, writer }) })
         })
         .await
     }
@@ -136,9 +142,11 @@ impl Embedded {
     {
         let (inner, doing) = (Arc::clone(&self.inner), doing.into());
         blocking(move || {
-            let mut reader = connection::open_reader(&inner.path, inner.options)?;
-            in_transaction(&mut reader, TransactionBehavior::Deferred, work)
-                .map_err(|source| EmbeddedError::ledger(doing, &inner.shown, source))
+            let mut reader = inner.readers.take(&inner.path, inner.options)?;
+            let read = in_transaction(&mut reader.connection, TransactionBehavior::Deferred, work)
+                .map_err(|source| EmbeddedError::ledger(doing, &inner.shown, source))?;
+            inner.readers.give_back(reader);
+            Ok(read)
         })
         .await
     }

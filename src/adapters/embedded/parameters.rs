@@ -36,9 +36,8 @@ impl ParameterStore for Embedded {
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
         let scope = scope.to_owned();
         self.read("read the mark", move |transaction| {
-            let mark =
-                transaction.query_row(include_str!("sql/mark.sql"), [scope], rows::publication);
-            Ok(mark.optional()?)
+            let mut statement = transaction.prepare_cached(include_str!("sql/mark.sql"))?;
+            Ok(statement.query_row([scope], rows::publication).optional()?)
         })
         .await
     }

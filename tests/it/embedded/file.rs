@@ -42,6 +42,33 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_read_is_the_file_that_has_the_name() {
+    let (desk, other) = (Desk::new(), Desk::new());
+    let (database, elsewhere) = (desk.database().await, other.database().await);
+    published(&database, "a", set(&["A"], 60.0)).await.unwrap();
+    for _ in 0..2 {
+        published(&elsewhere, "a", set(&["A"], 50.0)).await.unwrap();
+    }
+    let run_id = |mark: Option<speedfit::domain::Publication>| mark.unwrap().run_id.0;
+    assert_eq!(run_id(database.mark("a").await.unwrap()), 1);
+    published(&database, "a", set(&["A"], 61.0)).await.unwrap();
+    published(&database, "a", set(&["A"], 62.0)).await.unwrap();
+    // A connection that was kept sees what was written since.
+    assert_eq!(run_id(database.mark("a").await.unwrap()), 3);
+    // The last connection folds the log into the file.
+    elsewhere.mark("a").await.unwrap();
+    drop(elsewhere);
+    assert!(!other.path().with_extension("db-wal").exists());
+    for log in ["db-wal", "db-shm"] {
+        fs::remove_file(desk.path().with_extension(log)).unwrap();
+    }
+    fs::rename(other.path(), desk.path()).unwrap();
+    assert_eq!(run_id(database.mark("a").await.unwrap()), 2);
+    fs::remove_file(desk.path()).unwrap();
+    database.mark("a").await.unwrap_err();
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_made_only_on_purpose() {
     let desk = Desk::new();
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::Missing);
