@@ -1,9 +1,13 @@
 //! Parts of a request, with errors that are problems.
 
+use std::fmt;
+
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use crate::domain::RunId;
@@ -20,6 +24,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(params) = Query::from_request_parts(parts, state).await?;
         Ok(Self(params))
+    }
+}
+
+/// The query of an endpoint that takes no parameters: there must be none.
+pub(super) struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(query) = parts.uri.query().filter(|query| !query.is_empty()) else {
+            return Ok(Self);
+        };
+        let name = query.split(['=', '&']).next().unwrap_or(query).escape_debug();
+        Err(Problem::bad_request(format!("unknown parameter `{name}`: this endpoint takes none")))
     }
 }
 
@@ -59,9 +78,45 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Body<T> {
             return Ok(Self(T::default()));
         }
         // An object first: serde would take the fields in their order from an array, too.
-        let Json(fields) = Json::<serde_json::Map<_, _>>::from_request(request, state).await?;
-        let body = serde_json::from_value(serde_json::Value::Object(fields));
+        let Json(fields) = Json::<Fields>::from_request(request, state).await?;
+        if let Some(key) = fields.repeated {
+            let key = key.escape_debug();
+            return Err(Problem::bad_request(format!("the body has the key `{key}` twice")));
+        }
+        let body = serde_json::from_value(Value::Object(fields.known));
         body.map(Self).map_err(|error| Problem::unprocessable(format!("the body: {error}")))
+    }
+}
+
+/// The fields of an object, and one that stands there twice: which of its values is meant, nobody knows.
+struct Fields {
+    known: Map<String, Value>,
+    repeated: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields { known: Map::new(), repeated: None };
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            if fields.known.insert(key.clone(), value).is_some() {
+                fields.repeated.get_or_insert(key);
+            }
+        }
+        Ok(fields)
     }
 }
 

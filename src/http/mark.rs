@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use utoipa::ToSchema;
 
 use super::bodies::Move;
-use super::extract::{Body, RunPart};
+use super::extract::{Body, NoParams, RunPart};
 use super::problem::Problem;
 use super::runs::check_reason;
 use super::services::{MarkAsk, MarkTarget};
@@ -47,6 +47,7 @@ pub(super) struct RollbackBody {
 )]
 pub(super) async fn publish(
     State(api): State<Api>,
+    _: NoParams,
     RunPart(id): RunPart,
     request: Request,
 ) -> Result<Json<Move>, Problem> {
@@ -65,6 +66,7 @@ pub(super) async fn publish(
 )]
 pub(super) async fn roll_back(
     State(api): State<Api>,
+    _: NoParams,
     request: Request,
 ) -> Result<Json<Move>, Problem> {
     let requested_by = caller(&request);

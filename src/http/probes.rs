@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
+use super::extract::NoParams;
 use super::problem::Problem;
 use super::state::Api;
 use crate::ports::PortError;
@@ -18,7 +19,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
     get, path = "/livez", tag = "probes", operation_id = "livez", security(()),
     responses((status = 200, description = "It answers.", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn live() -> &'static str {
+pub(super) async fn live(_: NoParams) -> &'static str {
     "ok\n"
 }
 
@@ -27,7 +28,7 @@ pub(super) async fn live() -> &'static str {
     get, path = "/readyz", tag = "probes", operation_id = "readyz", security(()),
     responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
+pub(super) async fn ready(State(api): State<Api>, _: NoParams) -> Result<&'static str, Problem> {
     let services = api.services();
     let probe = async {
         let store = services.store();
@@ -66,7 +67,7 @@ fn not_ready(why: &str) -> Problem {
     get, path = "/api/v1/schedule", tag = "probes", operation_id = "schedule",
     responses((status = 200, description = "What it does, as in the health file.", body = Object)),
 )]
-pub(super) async fn schedule(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn schedule(State(api): State<Api>, _: NoParams) -> Result<Response, Problem> {
     match api.services().schedule() {
         Some(status) => Ok(axum::Json(status).into_response()),
         None => Err(Problem::not_found("this process has no schedule")
@@ -79,7 +80,7 @@ pub(super) async fn schedule(State(api): State<Api>) -> Result<Response, Problem
     get, path = "/metrics", tag = "probes", operation_id = "metrics",
     responses((status = 200, description = "The figures.", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(api): State<Api>, _: NoParams) -> Result<Response, Problem> {
     let text = api.services().metrics().await?;
     // The version of the format belongs to its name.
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

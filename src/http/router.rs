@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::extract::MAX_JSON_BYTES;
+use super::extract::{MAX_JSON_BYTES, NoParams};
 use super::problem::Problem;
 use super::state::Api;
 use super::{access, auth, documentation, fit, guard, mark, predict, probes, regions, runs};
@@ -69,7 +69,7 @@ fn open_routes() -> Router<Api> {
     get, path = "/api/v1/openapi.json", tag = "probes", operation_id = "openapi", security(()),
     responses((status = 200, description = "The API in OpenAPI's words.", body = Object)),
 )]
-pub(super) async fn openapi() -> impl IntoResponse {
+pub(super) async fn openapi(_: NoParams) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], documentation::openapi_json())
 }
 
