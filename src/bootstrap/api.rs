@@ -93,10 +93,8 @@ fn asked_wrongly(error: ConfigError) -> ServiceError {
 fn asked(ask: RunAsk, is_dry: bool) -> Result<(Ask, Vec<Override>), ServiceError> {
     let mut overrides = Vec::new();
     if ask.from.is_some() || ask.to.is_some() {
-        let text =
-            |end: Option<jiff::Timestamp>| end.map(|end| end.to_string()).unwrap_or_default();
-        overrides.push(Override::new("from", "window.from", text(ask.from)));
-        overrides.push(Override::new("to", "window.to", text(ask.to)));
+        overrides.push(Override::new("from", "window.from", ask.from.unwrap_or_default()));
+        overrides.push(Override::new("to", "window.to", ask.to.unwrap_or_default()));
         overrides.push(Override::new("from", "window.days", "0"));
     }
     overrides.extend(ask.model.map(|model| Override::new("model", "fit.model", model)));
@@ -166,10 +164,13 @@ impl Services for Desk {
             }
             error => LaunchError::Job(error).into(),
         })?;
-        let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
-        let timing = job::outcome::timing(&fitted);
-        let results = job::outcome::results(loaded.hash, &fitted, &set, timing);
-        Ok(Fitted { results, set })
+        let fitted = job::off_thread(move || {
+            let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+            let timing = job::outcome::timing(&fitted);
+            let results = job::outcome::results(loaded.hash, &fitted, &set, timing);
+            Fitted { results, set }
+        });
+        Ok(fitted.await)
     }
 
     fn csv(&self, set: &ParameterSet) -> Result<Vec<u8>, ServiceError> {

@@ -188,10 +188,17 @@ impl Launch {
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
         let published = outcome.as_ref().is_ok_and(|report| self.has_published(report));
-        let written = outcome
-            .as_ref()
-            .ok()
-            .map(|report| write_outputs(&self.settings, report, published, self.world.clock.now()));
+        let (outcome, written) = match outcome {
+            Ok(report) => {
+                let (settings, now) = (self.settings.clone(), self.world.clock.now());
+                let writing = move || {
+                    let written = write_outputs(&settings, &report, published, now);
+                    (Ok(report), Some(written))
+                };
+                job::off_thread(writing).await
+            }
+            Err(failure) => (Err(failure), None),
+        };
         let ended = Ended {
             plan: &self.plan,
             run_id,

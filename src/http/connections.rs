@@ -14,15 +14,17 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use super::patience::Patient;
+use super::places::{Place, Places};
 use super::router::router;
 use super::state::Api;
 use super::timer::ClockTimer;
 
-/// Connections at once; more wait until one ends. An application keeps a few open.
+/// Connections at once; one more takes the place of whichever has waited longest without a request. An
+/// application keeps a few open.
 const MAX_CONNECTIONS: usize = 256;
 /// Longest time from the begin of a request's headers to their end, and of a connection without a
 /// request.
@@ -41,22 +43,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// are stopped by the same signal, to tell the ledger. Returns whether there was one.
 pub async fn serve(listener: TcpListener, api: Api) -> bool {
     let app = router(api.clone());
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             biased;
             () = api.stop().cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
             Ok((stream, address, place)) => {
                 let (app, api) = (app.clone(), api.clone());
-                connections.spawn(async move {
-                    connection(stream, address, app, api).await;
-                    drop(place);
-                });
+                connections.spawn(connection(stream, address, place, app, api));
             }
             Err(error) => {
                 warn!("a connection could not be accepted: {error}");
@@ -80,28 +79,48 @@ pub async fn serve(listener: TcpListener, api: Api) -> bool {
 
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    places: &Places,
+) -> std::io::Result<(TcpStream, SocketAddr, Place)> {
     let (stream, address) = listener.accept().await?;
     // Answers are small and written at once.
     stream.set_nodelay(true)?;
-    Ok((stream, address, place))
+    Ok((stream, address, places.take().await))
 }
 
-/// One connection, to its end.
-async fn connection(stream: TcpStream, address: SocketAddr, app: Router, api: Api) {
+/// One connection, to its end, or until another takes its place.
+async fn connection(stream: TcpStream, address: SocketAddr, place: Place, app: Router, api: Api) {
+    let given_away = place.given_away().clone();
+    let all = serve_connection(stream, address, &place, app, &api);
+    if given_away.run_until_cancelled(all).await.is_none() {
+        debug!("a connection that waited for its client made room for another");
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    place: &Place,
+    app: Router,
+    api: &Api,
+) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(address));
-        app.call(request)
+        let busy = place.busy();
+        let answer = app.call(request);
+        async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
     });
     let mut builder = http1::Builder::new();
     builder
         .timer(ClockTimer::new(Arc::clone(api.services())))
         .header_read_timeout(HEADER_LIMIT)
         .max_buf_size(MAX_HEADER_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Patient::new(stream, Arc::clone(api.services())));
+    let mut connection = pin!(builder.serve_connection(stream, service));
     let clock = api.services().clock();
     let ended = tokio::select! {
         biased;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,12 +9,15 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accept;
+use super::answer;
 use super::bodies::FitResults;
 use super::extract::Params;
-use super::problem::Problem;
+use super::problem::{Problem, RefusedRows};
 use super::services::{FitAsk, Fitted};
 use super::state::Api;
 use super::upload::{self, Upload};
+use crate::domain::{RefusalReason, RunResults};
+use crate::job::off_thread;
 
 /// Media type of the answer as a document.
 const JSON: &str = "application/json";
@@ -96,7 +98,7 @@ pub(super) async fn fit(
         settings: asked.settings(),
     };
     let fitted = fit_until_hang_up(&api, ask, upload, permit).await?;
-    answer(&api, wanted, fitted)
+    answered(&api, wanted, fitted).await
 }
 
 /// Fits in a task of the server's, which is told to stop when nobody waits for it any more; file and
@@ -123,22 +125,27 @@ async fn fit_until_hang_up(
     Ok(outcome?)
 }
 
-fn answer(api: &Api, wanted: &str, fitted: Fitted) -> Result<Response, Problem> {
+async fn answered(api: &Api, wanted: &str, fitted: Fitted) -> Result<Response, Problem> {
     if fitted.set.parameters.is_empty() {
-        return Err(nothing_fitted(&fitted));
+        return Err(nothing_fitted(&fitted.results));
     }
+    let held = api.room().enter().await?;
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if wanted == CSV {
-        let rows = api.services().csv(&fitted.set)?;
+        let services = Arc::clone(api.services());
+        let rows = off_thread(move || services.csv(&fitted.set)).await?;
+        let rows = held.body(rows);
         let content_type =
             (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
         return Ok(([vary, content_type], rows).into_response());
     }
-    Ok(([vary], Json(FitResults::from(fitted.results))).into_response())
+    let Fitted { results, .. } = fitted;
+    let document = answer::large_json(held, move || FitResults::from(results)).await?;
+    Ok(([vary], document).into_response())
 }
 
-fn nothing_fitted(fitted: &Fitted) -> Problem {
-    let rows = &fitted.results.rows;
+fn nothing_fitted(results: &RunResults) -> Problem {
+    let rows = &results.rows;
     let why = match (rows.read, rows.used) {
         (0, _) => "the file holds no record".to_owned(),
         (n, 0) => {
@@ -147,8 +154,28 @@ fn nothing_fitted(fitted: &Fitted) -> Problem {
         }
         _ => "no group has enough records".to_owned(),
     };
-    Problem::unprocessable(format!("nothing fitted: {why}"))
-        .with_hint("names and units of columns are settings of the server: `columns`, `accept`")
+    let problem = Problem::unprocessable(format!("nothing fitted: {why}"));
+    if rows.used > 0 || rows.read == 0 {
+        return problem.with_hint(
+            "names and units of columns are settings of the server: `columns`, `accept`",
+        );
+    }
+    problem
+        .with_hint(
+            "`refusals` shows a row for each reason; what rows must be is said by settings of the \
+             server: `columns`, `accept`, `window`, `file.delimiter`",
+        )
+        .with_refusals(refused_rows(results))
+}
+
+/// What was refused, a row for each reason.
+fn refused_rows(results: &RunResults) -> Vec<RefusedRows> {
+    let of = |(reason, count): (&RefusalReason, &u64)| {
+        let mut examples = results.refusals.iter().filter(|row| row.reason == *reason);
+        let example = examples.find_map(|row| row.examples.first().cloned());
+        RefusedRows { reason: *reason, count: *count, example }
+    };
+    results.rows.refused.iter().map(of).collect()
 }
 
 fn not_acceptable() -> Problem {

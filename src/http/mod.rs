@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod answer;
 mod auth;
 mod bodies;
 mod connections;
@@ -15,6 +16,8 @@ mod extract;
 mod fit;
 mod guard;
 mod mark;
+mod patience;
+mod places;
 mod predict;
 mod probes;
 mod problem;

@@ -174,7 +174,8 @@ pub(super) async fn predict(
 ) -> Result<Json<PredictionBody>, Problem> {
     let question = asked.question()?;
     let current = api.current().read(&**api.services()).await?;
-    let answer = prediction::answer(&current.groups, &question, api.services().confidence());
+    let groups = current.groups_of(&question.region);
+    let answer = prediction::answer(groups, &question, api.services().confidence());
     Ok(Json(answer.map_err(refused)?.into()))
 }
 

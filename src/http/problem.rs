@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, with_causes};
+use crate::domain::RefusalReason;
 use crate::ports::{FailureKind, PortError};
 
 /// Media type of a problem.
@@ -32,8 +33,23 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Rows of the file that were refused, by reason, where that is why nothing was fitted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    refusals: Vec<RefusedRows>,
     #[serde(skip)]
     extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Rows that were refused for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(super) struct RefusedRows {
+    /// The first check that the rows failed.
+    pub(super) reason: RefusalReason,
+    /// Rows.
+    pub(super) count: u64,
+    /// One of them: what could not be read and where, or the incident's id; null where it names none.
+    pub(super) example: Option<String>,
 }
 
 /// Whose doing a failure behind a port is.
@@ -78,6 +94,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             hint: None,
+            refusals: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -90,6 +107,12 @@ impl Problem {
 
     fn with_some_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// Shows rows that were refused.
+    pub(super) fn with_refusals(mut self, refusals: Vec<RefusedRows>) -> Self {
+        self.refusals = refusals;
         self
     }
 

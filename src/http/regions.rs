@@ -1,7 +1,5 @@
 //! The current set: which groups there are, and their parameters.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -12,11 +10,11 @@ use utoipa::ToSchema;
 
 use super::bodies::Parameter;
 use super::current::Current;
-use super::extract::PathPart;
+use super::extract::{NoParams, PathPart};
 use super::problem::Problem;
 use super::schemas::moment;
 use super::state::Api;
-use crate::domain::{GroupOutcome, GroupRow};
+use crate::domain::{GroupOutcome, GroupRow, Publication};
 
 /// The groups of the current set.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,6 +45,17 @@ struct RegionGroup {
     n: u64,
     /// How it ended in that run.
     outcome: GroupOutcome,
+}
+
+impl Regions {
+    pub(super) fn new(mark: &Publication, groups: &[GroupRow]) -> Self {
+        Self {
+            scope: mark.scope.clone(),
+            run_id: mark.run_id.0,
+            published_at: mark.published_at,
+            regions: groups.iter().map(RegionGroup::from).collect(),
+        }
+    }
 }
 
 impl From<&GroupRow> for RegionGroup {
@@ -86,14 +95,13 @@ pub(super) struct RegionParameters {
         (status = 304, description = "The set is still the one that `If-None-Match` names."),
     ),
 )]
-pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    _: NoParams,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let current = api.current().read(&**api.services()).await?;
-    Ok(unless_known(&headers, &current, || Regions {
-        scope: current.mark.scope.clone(),
-        run_id: current.mark.run_id.0,
-        published_at: current.mark.published_at,
-        regions: current.set.groups.iter().map(RegionGroup::from).collect(),
-    }))
+    Ok(unless_known(&headers, &current, || current.regions.clone()))
 }
 
 /// The parameters of one region, of all its groups.
@@ -112,21 +120,23 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
 )]
 pub(super) async fn parameters(
     State(api): State<Api>,
+    _: NoParams,
     PathPart(region): PathPart<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let current = api.current().read(&**api.services()).await?;
-    let rows = current.set.parameters.iter().filter(|row| row.key.region == region);
+    let rows = current.groups_of(&region).iter().flat_map(|group| &group.parameters);
     let parameters: Vec<Parameter> = rows.cloned().map(Parameter::from).collect();
     if parameters.is_empty() {
         return Err(no_region(&region));
     }
-    Ok(unless_known(&headers, &current, || RegionParameters {
+    let body = RegionParameters {
         region,
         run_id: current.mark.run_id.0,
         published_at: current.mark.published_at,
         parameters,
-    }))
+    };
+    Ok(unless_known(&headers, &current, || Json(body)))
 }
 
 /// The problem of a region that has no parameters.
@@ -137,16 +147,16 @@ pub(super) fn no_region(region: &str) -> Problem {
 }
 
 /// The body, or nothing where the client has the current set already.
-fn unless_known<T: Serialize>(
+fn unless_known<T: IntoResponse>(
     headers: &HeaderMap,
-    current: &Arc<Current>,
+    current: &Current,
     body: impl FnOnce() -> T,
 ) -> Response {
     let tag = format!("\"{}\"", current.mark.run_id);
     let mut response = if knows(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(body()).into_response()
+        body().into_response()
     };
     let tag = HeaderValue::from_str(&tag).ok();
     let about: [(HeaderName, Option<HeaderValue>); 2] = [

@@ -6,17 +6,16 @@ use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
+use super::answer;
 use super::bodies::{FitResults, Group, Parameter, Refusal, Run};
 use super::error::ServiceError;
-use super::extract::{Body, Params, RunPart};
+use super::extract::{Body, NoParams, Params, RunPart};
 use super::mark::caller;
 use super::problem::Problem;
-use super::schemas::optional_moment;
 use super::services::{Requested, RunAsk, Services};
 use super::state::Api;
 use super::tasks::TakenSlot;
@@ -72,12 +71,13 @@ pub(super) struct RunBody {
     /// Why, for the ledger.
     #[schema(max_length = 1000)]
     reason: String,
-    /// First moment of the window. Where one end is given, an end that is not is open.
-    #[schema(schema_with = optional_moment)]
-    from: Option<Timestamp>,
+    /// First moment of the window: a time stamp, or a date or time in the server's time zone. Where one
+    /// end is given, an end that is not is open.
+    #[schema(examples("2026-01-05"))]
+    from: Option<String>,
     /// First moment after the window.
-    #[schema(schema_with = optional_moment)]
-    to: Option<Timestamp>,
+    #[schema(examples("2026-02-01T06:00:00+01:00"))]
+    to: Option<String>,
     /// Regions that are run; `*` stands for any text. The others keep what they have.
     #[schema(max_items = 1000)]
     select: Vec<String>,
@@ -109,7 +109,7 @@ pub(super) struct Accepted {
 pub(super) async fn list(
     State(api): State<Api>,
     Params(wanted): Params<Wanted>,
-) -> Result<Json<Runs>, Problem> {
+) -> Result<Response, Problem> {
     let limit = wanted.limit.unwrap_or(DEFAULT_RUNS);
     if !(1..=MAX_RUNS).contains(&limit) {
         return Err(Problem::bad_request(format!("`limit` must be 1 to {MAX_RUNS}")));
@@ -127,8 +127,9 @@ pub(super) async fn list(
         limit,
         ..RunFilter::default()
     };
+    let held = api.room().enter().await?;
     let runs = services.store().runs(&filter).await.map_err(Problem::store)?;
-    Ok(Json(Runs { runs: runs.into_iter().map(Run::from).collect() }))
+    answer::large_json(held, || Runs { runs: runs.into_iter().map(Run::from).collect() }).await
 }
 
 /// One run: its row, its groups with their parameters, its refusals.
@@ -139,19 +140,23 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
+    _: NoParams,
     RunPart(id): RunPart,
-) -> Result<Json<WholeRun>, Problem> {
+) -> Result<Response, Problem> {
+    // Before all of it is read.
+    let held = api.room().enter().await?;
     let services = &**api.services();
     let run = of_scope(services, id).await?;
     let store = services.store();
     let set = store.parameter_set(id).await.map_err(Problem::store)?.unwrap_or_default();
     let refusals = store.refusals(id).await.map_err(Problem::store)?;
-    Ok(Json(WholeRun {
+    let whole = move || WholeRun {
         run: run.into(),
         groups: set.groups.into_iter().map(Group::from).collect(),
         parameters: set.parameters.into_iter().map(Parameter::from).collect(),
         refusals: refusals.into_iter().map(Refusal::from).collect(),
-    }))
+    };
+    answer::large_json(held, whole).await
 }
 
 /// The run's row; those of other scopes are not told of.
@@ -174,7 +179,11 @@ pub(super) async fn of_scope(services: &dyn Services, id: RunId) -> Result<RunRo
         (status = 200, description = "The end of a dry run.", body = FitResults),
     ),
 )]
-pub(super) async fn start(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn start(
+    State(api): State<Api>,
+    _: NoParams,
+    request: Request,
+) -> Result<Response, Problem> {
     let requested_by = caller(&request);
     let Body(body): Body<RunBody> = Body::from_request(request, &api).await?;
     let (ask, is_dry) = asked(body, requested_by)?;
@@ -202,10 +211,6 @@ fn asked(body: RunBody, requested_by: String) -> Result<(RunAsk, bool), Problem>
         return Err(Problem::unprocessable(format!(
             "at most {MAX_PATTERNS} patterns may be given"
         )));
-    }
-    let is_empty = matches!((body.from, body.to), (Some(from), Some(to)) if from >= to);
-    if is_empty {
-        return Err(Problem::unprocessable("the window is empty: `from` is not before `to`"));
     }
     let ask = RunAsk {
         requested_by,
@@ -313,5 +318,6 @@ async fn dry_run(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<Response, Pr
     let outcome = answer.await;
     drop(hang_up);
     let results = outcome.map_err(|_| Problem::internal("the run broke off"))??;
-    Ok(Json(FitResults::from(results)).into_response())
+    let held = api.room().enter().await?;
+    answer::large_json(held, move || FitResults::from(results)).await
 }

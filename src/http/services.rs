@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -50,10 +49,11 @@ pub struct RunAsk {
     pub requested_by: String,
     /// Why, in their words.
     pub reason: String,
-    /// First moment of the window; where one end is given, both are.
-    pub from: Option<Timestamp>,
-    /// First moment after it.
-    pub to: Option<Timestamp>,
+    /// First moment of the window, as the setting `window.from` takes it; where one end is given, both
+    /// are.
+    pub from: Option<String>,
+    /// First moment after it, likewise.
+    pub to: Option<String>,
     /// Regions that are run; empty runs all.
     pub select: Vec<String>,
     /// Regions that are left out.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Room;
 use super::auth::Tokens;
 use super::current::CurrentSet;
 use super::services::Services;
@@ -39,6 +40,7 @@ struct Inner {
     options: Options,
     tokens: RwLock<Arc<Tokens>>,
     fits: Arc<Semaphore>,
+    room: Room,
     current: CurrentSet,
     run: RunSlot,
     tasks: Tasks,
@@ -55,6 +57,7 @@ impl Api {
             tokens: RwLock::new(Arc::new(options.tokens.clone())),
             fits: Arc::new(Semaphore::new(options.max_fits)),
             options,
+            room: Room::default(),
             current: CurrentSet::default(),
             run: RunSlot::default(),
             tasks: Tasks::default(),
@@ -83,6 +86,11 @@ impl Api {
 
     pub(super) fn fits(&self) -> &Arc<Semaphore> {
         &self.inner.fits
+    }
+
+    /// Room for large answers.
+    pub(super) fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     pub(super) fn current(&self) -> &CurrentSet {

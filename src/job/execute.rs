@@ -14,6 +14,7 @@ use super::events::{Observer, RunEvent};
 use super::fitting::{between, fit_source};
 use super::grace::Grace;
 use super::ledger::Ledger;
+use super::off_thread::off_thread;
 use super::outcome::{RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunRow, RunStatus};
@@ -304,7 +305,10 @@ impl<'a> Run<'a> {
             return Err(JobError::Cancelled);
         }
         let judging = info_span!("judge");
-        Ok(judging.in_scope(|| judge(plan, fitted, current.as_ref(), begun, clock)))
+        let (plan, clock) = (plan.clone(), Arc::clone(&world.clock));
+        let judging =
+            move || judging.in_scope(|| judge(&plan, fitted, current.as_ref(), begun, &*clock));
+        Ok(off_thread(judging).await)
     }
 }
 

@@ -22,6 +22,7 @@ use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::group_fit::{GroupFits, Task, fit_group};
+use super::off_thread::off_thread;
 use super::plan::RunPlan;
 use super::pool::{Member, PooledGroup, pool_groups};
 use super::reading::read;
@@ -97,13 +98,19 @@ pub async fn fit_source(
     let models = plan.candidates(&collected);
     let parents = collected.parents();
     let Collected { groups, refusals, n_read, .. } = collected;
-    let cut = cut_of(plan, &groups);
+    let share = plan.holdout.share;
+    let (groups, cut) = off_thread(move || {
+        let cut = cut_of(share, &groups);
+        (groups, cut)
+    })
+    .await;
     let groups = match models {
         Some(models) => {
             let task = Arc::new(Task::new(plan, models, cut, CurrentParameters::of(current)));
             let fitting = async {
                 let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
-                let fits = chosen(plan, &task.models, fits);
+                let (chooser, of_task) = (plan.clone(), Arc::clone(&task));
+                let fits = off_thread(move || chosen(&chooser, &of_task.models, fits)).await;
                 pooled(plan, &task.models, fits, parents, cancel).await
             };
             fitting.instrument(info_span!("fit")).await?
@@ -128,9 +135,9 @@ fn without_lengths(source_name: String) -> JobError {
 }
 
 /// Where the latest records begin, the same for all groups.
-fn cut_of(plan: &RunPlan, groups: &[GroupRecords]) -> Option<u32> {
+fn cut_of(share: f64, groups: &[GroupRecords]) -> Option<u32> {
     let times: Vec<&[u32]> = groups.iter().map(|group| group.times.as_slice()).collect();
-    (plan.holdout.share > 0.0).then(|| cut_time(&times, plan.holdout.share)).flatten()
+    (share > 0.0).then(|| cut_time(&times, share)).flatten()
 }
 
 impl FittedGroup {

@@ -78,6 +78,8 @@ async fn read_once(
     while let Some(batch) = next_batch(&mut batches, cancel).await? {
         collector.take(&batch).map_err(failed)?;
         observer.notice(RunEvent::RowsRead { n_read: collector.n_read(), n_expected });
+        // A source that is always ahead would keep others from this thread.
+        tokio::task::yield_now().await;
     }
     match reader.join_next().await {
         Some(Ok(outcome)) => outcome.map_err(failed)?,

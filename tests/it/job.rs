@@ -4,7 +4,8 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use speedfit::job::{
     FactorPlan, HoldoutPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport,
     Silent, World, execute,
 };
-use speedfit::ports::{Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
+use speedfit::ports::{Clock, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::support;
@@ -62,6 +63,37 @@ pub(crate) fn plan() -> RunPlan {
         judge: JudgeRules::default(),
         dry_run: false,
     }
+}
+
+/// A clock that notes on which threads it is read.
+struct ThreadClock(Mutex<Vec<ThreadId>>);
+
+#[async_trait::async_trait]
+impl Clock for ThreadClock {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().push(std::thread::current().id());
+        moment()
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn judging_holds_no_worker_of_the_runtime_up() {
+    let clock = Arc::new(ThreadClock(Mutex::default()));
+    let world = World {
+        source: Arc::new(source(&[("A", 60, 1.0)])),
+        store: Arc::new(MemoryStore::default()),
+        clock: clock.clone(),
+    };
+    let dry = RunPlan { dry_run: true, ..plan() };
+    execute(&dry, &world, &Silent, &CancellationToken::new()).await.unwrap();
+    let here = std::thread::current().id();
+    let threads = clock.0.lock().unwrap();
+    // The judge notes when it begins and when it has ended.
+    assert_eq!(threads.iter().filter(|thread| **thread != here).count(), 2);
 }
 
 /// Records of each region: name, how many, and a factor on the travel times.

@@ -72,6 +72,35 @@ async fn a_client_that_sends_its_headers_slowly_is_dropped() {
     assert!(until(&mut quick, "ok\n").await.starts_with("HTTP/1.1 200"));
 }
 
+/// More than the server has places for.
+const N_SLOW: usize = 300;
+
+#[tokio::test]
+async fn slow_clients_without_number_keep_nobody_away() {
+    let desk = MemoryDesk::gated();
+    let server = Server::start(&desk).await;
+    // A request that is being handled: it keeps its place whoever comes.
+    let fit = "POST /api/v1/fit HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n\
+               content-length: 6\r\nconnection: close\r\n\r\nregion";
+    let mut fit = server.sent(fit).await;
+    desk.reached.cancelled().await;
+    let mut slow = Vec::new();
+    for nth in 0..N_SLOW {
+        // Some send a part of their headers, others nothing; some read no answer.
+        let text = ["GET /livez HTTP/1.1\r\nhost: local", "", LIVEZ][nth % 3];
+        slow.push(server.sent(text).await);
+        // No clock moves: whoever comes is answered at once, or not at all.
+        if nth % 20 == 0 || nth + 1 == N_SLOW {
+            let mut quick = server.sent(LIVEZ).await;
+            assert!(until(&mut quick, "ok\n").await.starts_with("HTTP/1.1 200"), "{nth}");
+        }
+    }
+    // The first of them has made room.
+    assert_eq!(rest(&mut slow[0]).await, "");
+    desk.gate.cancel();
+    assert!(rest(&mut fit).await.starts_with("HTTP/1.1 200"));
+}
+
 #[tokio::test]
 async fn a_connection_without_a_request_is_closed() {
     let desk = MemoryDesk::new();
@@ -125,6 +154,19 @@ async fn a_request_that_does_not_end_does_not_hold_the_stop_up() {
     assert!(!server.task.await.unwrap(), "there was no run");
     assert_eq!(desk.n_uploads(), 0);
     assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_given_up() {
+    let desk = MemoryDesk::new();
+    let server = Server::start(&desk).await;
+    // More than the buffers of both sides hold.
+    let asked = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(400);
+    let mut stream = server.sent(&asked).await;
+    // The limits on the connection and on the write that gets nowhere.
+    desk.clock.until_sleeping(2).await;
+    desk.clock.advance(A_MINUTE);
+    assert!(rest(&mut stream).await.matches("HTTP/1.1 200").count() < 400);
 }
 
 #[tokio::test]

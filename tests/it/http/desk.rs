@@ -130,7 +130,7 @@ impl Services for MemoryDesk {
             trigger: Trigger::Api,
             requested_by: ask.requested_by,
             reason: ask.reason,
-            window: Window { from: ask.from, to: ask.to },
+            window: Window { from: ask.from.map(|from| at(&from)), to: ask.to.map(|to| at(&to)) },
             model: ask.model.unwrap_or_else(|| "kwh".to_owned()),
             ..request(SCOPE)
         };

@@ -206,6 +206,8 @@ fn files_that_do_not_do_are_explained_without_the_servers_names() {
     all.push_str(&told("", ""));
     all.push_str(&told("", "region,distance_km,travel_time_s\n"));
     all.push_str(&told("", "region,distance_km,travel_time_s\nA,1,x\n"));
+    let ids = (0..=20_000).map(|nth| format!("INC-{nth},2,300\n")).collect::<String>();
+    all.push_str(&told("", &format!("region,distance_km,travel_time_s\n{ids}")));
     all.push_str(&told("?model=spline", &rows(100)));
     all.push_str(&told("?loss=huber&errors=student_t", &rows(100)));
     all.push_str(&told("", &"x".repeat((1 << 20) + 1)));
@@ -213,6 +215,46 @@ fn files_that_do_not_do_are_explained_without_the_servers_names() {
     all.push_str(&told("", &short));
     insta::assert_snapshot!(all);
     assert_eq!(std::fs::read_dir(desk.path("speedfit-output")).unwrap().count(), 0);
+}
+
+#[test]
+fn of_a_file_that_was_refused_a_row_is_shown_for_each_reason() {
+    let desk = Desk::new();
+    let server = Server::start(&desk, &[], None);
+    let text = format!("{HEADER}I1,A,,1,2,x\nI2,A,,1,2,y\nI3,B,,1,2,0\nI4,B,,1,,300\n");
+    let csv = [("content-type", "text/csv")];
+    let (status, body) = server.call("POST", "/api/v1/fit", &csv, text.as_bytes());
+    assert_eq!(status, 422);
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    insta::assert_snapshot!("refused_rows", serde_json::to_string_pretty(&problem).unwrap());
+}
+
+#[test]
+fn a_window_is_given_as_on_the_command_line() {
+    let desk = Desk::new();
+    desk.write("trips.csv", &rows(3_000));
+    desk.expect(0, &["import", "trips.csv"]);
+    let server = Server::start(&desk, &["--set", "time_zone=Europe/Paris"], None);
+    let body = r#"{"from":"2026-01-05","to":"2026-01-05T12:00","dry_run":true}"#;
+    let (status, told) = server.post("/api/v1/runs", body);
+    assert_eq!((status, &told["rows"]["read"]), (200, &3_000.into()), "{told}");
+    // The records are of eleven o'clock there.
+    let body = r#"{"from":"2026-01-05T11:30","dry_run":true}"#;
+    let (status, told) = server.post("/api/v1/runs", body);
+    assert_eq!((status, &told["rows"]["read"]), (200, &0.into()), "{told}");
+    let refused = |body: &str| {
+        let (status, told) = server.post("/api/v1/runs", body);
+        assert_eq!(status, 422, "{told}");
+        told["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        refused(r#"{"from":"yesterday"}"#),
+        "`window.from` in `from`: `yesterday` is not a moment such as `2026-01-31` or \
+         `2026-01-31T06:00:00+01:00`"
+    );
+    let empty = refused(r#"{"from":"2026-02-01","to":"2026-02-01"}"#);
+    assert!(empty.contains("must be later"), "{empty}");
+    assert_eq!(server.get("/api/v1/runs").1["runs"], serde_json::json!([]));
 }
 
 #[test]

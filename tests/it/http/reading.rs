@@ -75,6 +75,62 @@ async fn a_client_that_has_the_set_gets_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_set_is_read_once_and_its_mark_for_every_request() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    published(&desk, split_set()).await;
+    let calls = |operation| desk.store.faults().n_calls(operation);
+    let uris = [
+        "/api/v1/regions",
+        "/api/v1/regions/South/parameters",
+        "/api/v1/predict?region=South&distance_km=2",
+    ];
+    for nth in 1..=4 {
+        let (n_marks, n_sets) = (calls(Operation::Mark), calls(Operation::ParameterSet));
+        for uri in uris {
+            let answer = get(&router, uri).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+            let tag = format!("\"{}\"", nth.min(2));
+            assert!(answer.header("etag").is_none_or(|told| told == tag), "{uri} {nth}");
+        }
+        assert_eq!(calls(Operation::Mark), n_marks + 3);
+        // The first round reads the set, the second one that was published meanwhile.
+        assert_eq!(calls(Operation::ParameterSet), n_sets + u32::from(nth <= 2), "{nth}");
+        if nth == 1 {
+            published(&desk, split_set()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_no_endpoint_knows_are_refused() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    published(&desk, split_set()).await;
+    for uri in [
+        "/api/v1/regions?format=csv",
+        "/api/v1/regions/South/parameters?band=peak",
+        "/api/v1/predict?region=South&distance_km=2&format=csv",
+        "/api/v1/runs?page=2",
+        "/api/v1/runs/1?format=csv",
+        "/api/v1/schedule?x",
+        "/api/v1/openapi.json?x=1",
+        "/metrics?x=1",
+        "/livez?x=1",
+        "/readyz?x=1",
+    ] {
+        let answer = get(&router, uri).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri} {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{uri}");
+    }
+    let told = get(&router, "/api/v1/regions?format=csv").await.json();
+    assert_eq!(told["detail"], "unknown parameter `format`: this endpoint takes none");
+    for uri in ["/api/v1/runs?x=1", "/api/v1/rollback?x=1", "/api/v1/runs/1/publish?x=1"] {
+        assert_eq!(super::post(&router, uri, "{}").await.status, StatusCode::BAD_REQUEST, "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn a_region_may_have_any_name() {
     let desk = MemoryDesk::new();
     let router = open(&desk);
