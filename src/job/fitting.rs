@@ -13,7 +13,7 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 use crate::domain::{GroupKey, ParameterSet, RefusalReason, RefusalRow};
 use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
 use crate::fit::summary::DistanceBin;
-use crate::fit::{Curve, FitReport, Model, Observations};
+use crate::fit::{Curve, FitReport, Metrics, Model, Observations};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 
 use super::choose::{Criterion, choose};
@@ -47,6 +47,8 @@ pub struct FittedGroup {
     pub fit: Result<FitReport, String>,
     /// What is published in its place, where the group leans on others.
     pub pooled: Option<PooledGroup>,
+    /// How well what is current for it describes its records; `None` without either.
+    pub current_metrics: Option<Metrics>,
     /// Scores on its latest records, or why there are none; nothing where none are held out.
     pub held_out: Option<Result<HeldOut, NotHeldOut>>,
     /// Moment from which on they are held out.

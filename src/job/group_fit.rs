@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::GroupKey;
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
 use crate::fit::summary::{DistanceBin, distance_bins};
-use crate::fit::{FitOptions, FitReport, Identification, Model, Observations, fit};
+use crate::fit::{FitOptions, FitReport, Identification, Metrics, Model, Observations, fit};
 
 use super::choose::Criterion;
 use super::collect::GroupRecords;
@@ -41,6 +41,15 @@ impl Task {
         let cut = cut.map(|cut| (cut, plan.holdout.min_records));
         Self { models, options: plan.fit_options.clone(), cut, current, pool: plan.pool }
     }
+
+    /// How well what is current for a group describes its records: what is published of it where the
+    /// judge objects to the new fit.
+    fn current_metrics(&self, key: &GroupKey, observations: &Observations) -> Option<Metrics> {
+        // Of the run's own model where it is the same: that one knows its factors and classes.
+        let own = self.models.iter().find(|model| self.current.is_of(key, model.name()));
+        let model = own.or(self.models.last())?;
+        self.current.with_forecast(key, &**model, |current| current?.metrics(observations))
+    }
 }
 
 /// One candidate's fit.
@@ -58,6 +67,7 @@ pub(super) struct GroupFits {
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
+    current_metrics: Option<Metrics>,
     held_out_from: Option<Timestamp>,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
@@ -79,11 +89,12 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         let fits: Vec<ModelFit> = (task.models.iter())
             .map(|model| fit_model(&**model, &key, &observations, parts.as_ref(), task, stopped))
             .collect();
-        (fits, observations)
+        let current_metrics = task.current_metrics(&key, &observations);
+        (fits, current_metrics, observations)
     });
-    let (fits, observations) = match std::panic::catch_unwind(work) {
+    let (fits, current_metrics, observations) = match std::panic::catch_unwind(work) {
         Ok(done) => done,
-        Err(_) => (failed(&task.models), Observations::new(Vec::new())),
+        Err(_) => (failed(&task.models), None, Observations::new(Vec::new())),
     };
     let is_refitted = fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()));
     GroupFits {
@@ -94,6 +105,7 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         longest_km,
         class_shares: observations.class_shares(),
         bins: distance_bins(&observations, N_PLOT_BINS),
+        current_metrics,
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
         fits,
         observations: is_refitted.then_some(observations),
@@ -182,6 +194,7 @@ impl GroupFits {
             bins: self.bins,
             fit: fit.report,
             pooled: None,
+            current_metrics: self.current_metrics,
             held_out: fit.held_out,
             held_out_from: self.held_out_from,
             choice,
