@@ -166,7 +166,12 @@ impl Services for Desk {
             }
             error => LaunchError::Job(error).into(),
         })?;
-        let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+        let set = assemble::unjudged(
+            &loaded.settings.scope,
+            plan.model.name(),
+            &fitted.groups,
+            plan.imprecise_factor,
+        );
         let timing = job::outcome::timing(&fitted);
         let results = job::outcome::results(loaded.hash, &fitted, &set, timing);
         Ok(Fitted { results, set })

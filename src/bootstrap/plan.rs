@@ -105,6 +105,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
         },
         pool: pool_plan(settings),
         fit_options,
+        imprecise_factor: settings.fit.imprecise_factor,
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
         dry_run: ask.dry_run,

@@ -90,7 +90,12 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         JobError::Source { cause, .. } => Failure::new(Exit::SourceUnavailable, cause).into(),
         error => job_failure(error),
     })?;
-    let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+    let set = assemble::unjudged(
+        &loaded.settings.scope,
+        plan.model.name(),
+        &fitted.groups,
+        plan.imprecise_factor,
+    );
 
     let document = results(loaded.hash.clone(), &fitted, &set, timing(&fitted));
     options.files.write(&set)?;

@@ -32,6 +32,7 @@ pub use incident_id::{IdColumn, IncidentId};
 pub use notice::{NoticeKind, PreviousRun, RunNotice};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
+    is_wide,
 };
 pub use published::PublishedGroup;
 pub use record::{RecordBatch, TextColumn};

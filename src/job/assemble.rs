@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, Holdout, ParameterRow, ParameterSet,
-    ParameterStatus, Scores, SourceLevel, Verdict,
+    ParameterStatus, Scores, SourceLevel, Verdict, is_wide,
 };
 use crate::fit::holdout::HeldOut;
 use crate::fit::options::Loss;
@@ -16,13 +16,18 @@ use super::fitting::FittedGroup;
 use super::plan::RunPlan;
 use super::pool::PooledEstimate;
 
-/// Rows of groups that nobody judges: a file in, parameters out.
+/// Rows of groups that nobody judges: a file in, parameters out. Beyond `imprecise_factor` an
+/// interval is wide, see [`RunPlan::imprecise_factor`].
 #[must_use]
-pub fn unjudged(scope: &str, model: &str, groups: &[FittedGroup]) -> ParameterSet {
+pub fn unjudged(
+    scope: &str,
+    model: &str,
+    groups: &[FittedGroup],
+    imprecise_factor: f64,
+) -> ParameterSet {
     let mut set = ParameterSet { scope: scope.to_owned(), ..ParameterSet::default() };
     for group in groups {
-        let parameters = parameter_rows(group);
-        let mut row = group_row(model, group);
+        let (mut row, parameters) = new_rows(model, group, imprecise_factor);
         row.verdict = Verdict::None;
         if parameters.is_empty() {
             row = with_metrics(row, None);
@@ -51,8 +56,8 @@ pub fn judged(
         let before = current.take(&group.key);
         let (row, parameters) = match (objection, before) {
             (None, _) => {
-                let row = GroupRow { verdict: Verdict::Publish, ..group_row(model, group) };
-                (row, parameter_rows(group))
+                let (row, parameters) = new_rows(model, group, plan.imprecise_factor);
+                (GroupRow { verdict: Verdict::Publish, ..row }, parameters)
             }
             (Some(why), Some(before)) => kept(model, group, why, &before),
             (Some(why), None) => without_parameters(model, group, why),
@@ -109,6 +114,35 @@ impl CurrentGroups {
     fn rest(self) -> impl Iterator<Item = (GroupKey, Before)> {
         self.0.into_iter()
     }
+}
+
+/// What the fit gives; the message names what is imprecise.
+fn new_rows(model: &str, group: &FittedGroup, imprecise_factor: f64) -> Before {
+    let mut row = group_row(model, group);
+    let mut parameters = parameter_rows(group);
+    let mut imprecise = Vec::new();
+    for parameter in &mut parameters {
+        if is_imprecise(parameter, imprecise_factor) {
+            parameter.status = ParameterStatus::Imprecise;
+            imprecise.push(parameter.name.as_str());
+        }
+    }
+    if !imprecise.is_empty() {
+        let space = if row.message.is_empty() { "" } else { "; " };
+        row.message.push_str(&format!("{space}imprecise: {}", imprecise.join(", ")));
+    }
+    (row, parameters)
+}
+
+/// Of what the group's records tell, alone or with others': whatever else has a status that says why
+/// it is not to be trusted. Pooling leaves only what does not move without an interval.
+fn is_imprecise(row: &ParameterRow, factor: f64) -> bool {
+    let is_estimated = match row.status {
+        ParameterStatus::Ok => true,
+        ParameterStatus::Pooled => row.std_error.is_some(),
+        _ => false,
+    };
+    is_estimated && is_wide(row.estimate, [row.ci_low, row.ci_high], factor)
 }
 
 fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before {

@@ -126,6 +126,9 @@ pub struct RunPlan {
     pub pool: PoolPlan,
     /// How hard.
     pub fit_options: FitOptions,
+    /// An interval that reaches above the estimate times this, or below the estimate over it, makes a
+    /// parameter imprecise; 0 makes none so.
+    pub imprecise_factor: f64,
     /// Fits at once.
     pub workers: NonZeroUsize,
     /// What may be published.

@@ -66,6 +66,7 @@ fn findings(results: &[GroupResult]) -> Vec<Finding> {
     });
     let statuses = [
         (ParameterStatus::NotIdentified, "whose records cannot tell the"),
+        (ParameterStatus::Imprecise, "with a wide interval of the"),
         (ParameterStatus::AtBound, "on the edge of the permitted range of the"),
     ];
     let names = parameter_names(results);

@@ -101,7 +101,7 @@ fn of<'a>(group: &'a mut FittedGroup, name: &str) -> &'a mut Estimate {
 }
 
 fn current() -> ParameterSet {
-    assemble::unjudged("s", "kwh", &[group()])
+    assemble::unjudged("s", "kwh", &[group()], 3.0)
 }
 
 /// What the judge says of a group, against a current set.
