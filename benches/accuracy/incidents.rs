@@ -45,6 +45,7 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
         pool: PoolPlan { mode: pool, min_records: 40, open_too: false },
         fit_options: options,
         imprecise_factor: 3.0,
+        rivals: Vec::new(),
         workers: NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN),
         judge: JudgeRules::default(),
         dry_run: true,

@@ -133,6 +133,7 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
         count(fitted.n_read - fitted.n_used)
     ));
     text.push_str(&show::refused_lines(&fitted.refused));
+    text.push_str(&show::model_line(fitted.model_preference.as_ref(), width));
     text
 }
 

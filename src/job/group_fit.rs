@@ -16,6 +16,7 @@ use super::fitting::FittedGroup;
 use super::judge::no_fit;
 use super::plan::RunPlan;
 use super::pool::PoolPlan;
+use super::preference::{Compared, Comparison};
 
 /// Points of a group's plot: more would not be told apart.
 const N_PLOT_BINS: usize = 20;
@@ -29,6 +30,7 @@ pub(super) struct Task {
     cut: Option<(u32, usize)>,
     current: CurrentParameters,
     pool: PoolPlan,
+    pub(super) comparison: Comparison,
 }
 
 impl Task {
@@ -37,9 +39,11 @@ impl Task {
         models: Vec<Arc<dyn Model>>,
         cut: Option<u32>,
         current: CurrentParameters,
+        comparison: Comparison,
     ) -> Self {
         let cut = cut.map(|cut| (cut, plan.holdout.min_records));
-        Self { models, options: plan.fit_options.clone(), cut, current, pool: plan.pool }
+        let (options, pool) = (plan.fit_options.clone(), plan.pool);
+        Self { models, options, cut, current, pool, comparison }
     }
 
     /// How well what is current for a group describes its records: what is published of it where the
@@ -68,6 +72,7 @@ pub(super) struct GroupFits {
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
     current_metrics: Option<Metrics>,
+    pub(super) compared: Option<Compared>,
     held_out_from: Option<Timestamp>,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
@@ -90,11 +95,12 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
             .map(|model| fit_model(&**model, &key, &observations, parts.as_ref(), task, stopped))
             .collect();
         let current_metrics = task.current_metrics(&key, &observations);
-        (fits, current_metrics, observations)
+        let compared = task.comparison.compare(&key, &observations, stopped);
+        (fits, current_metrics, compared, observations)
     });
-    let (fits, current_metrics, observations) = match std::panic::catch_unwind(work) {
+    let (fits, current_metrics, compared, observations) = match std::panic::catch_unwind(work) {
         Ok(done) => done,
-        Err(_) => (failed(&task.models), None, Observations::new(Vec::new())),
+        Err(_) => (failed(&task.models), None, None, Observations::new(Vec::new())),
     };
     let is_refitted = fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()));
     GroupFits {
@@ -106,6 +112,7 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         class_shares: observations.class_shares(),
         bins: distance_bins(&observations, N_PLOT_BINS),
         current_metrics,
+        compared,
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
         fits,
         observations: is_refitted.then_some(observations),
