@@ -79,6 +79,8 @@ fn plan(workers: usize) -> RunPlan {
         simpler: Vec::new(),
         auto: None,
         fit_options: FitOptions::default(),
+        imprecise_factor: 3.0,
+        rivals: Vec::new(),
         workers: NonZeroUsize::new(workers).unwrap(),
         judge: JudgeRules::default(),
         dry_run: false,

@@ -44,6 +44,8 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
         holdout: HoldoutPlan { share: 0.2, min_records: 1 },
         pool: PoolPlan { mode: pool, min_records: 40, open_too: false },
         fit_options: options,
+        imprecise_factor: 3.0,
+        rivals: Vec::new(),
         workers: NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN),
         judge: JudgeRules::default(),
         dry_run: true,

@@ -165,7 +165,12 @@ impl Services for Desk {
             error => LaunchError::Job(error).into(),
         })?;
         let fitted = job::off_thread(move || {
-            let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+            let set = assemble::unjudged(
+                &loaded.settings.scope,
+                plan.model.name(),
+                &fitted.groups,
+                plan.imprecise_factor,
+            );
             let timing = job::outcome::timing(&fitted);
             let results = job::outcome::results(loaded.hash, &fitted, &set, timing);
             Fitted { results, set }

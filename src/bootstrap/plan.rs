@@ -105,6 +105,8 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
         },
         pool: pool_plan(settings),
         fit_options,
+        imprecise_factor: settings.fit.imprecise_factor,
+        rivals: rivals(settings),
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
         dry_run: ask.dry_run,
@@ -127,6 +129,18 @@ fn models(settings: &Settings) -> Result<(Vec<ModelRecipe>, ModelRecipe), Bootst
         ModelRecipe::by_name(name).ok_or_else(|| BootstrapError::UnknownModel(name.to_owned()))
     };
     Ok((names.into_iter().map(recipe).collect::<Result<_, _>>()?, recipe(last)?))
+}
+
+/// The models that are compared with the one that is set, which is among them; none where one is
+/// chosen anyway, and with a robust loss, which is no law and so has no likelihood.
+fn rivals(settings: &Settings) -> Vec<ModelRecipe> {
+    let name = settings.fit.model.as_str();
+    if name == config::AUTO || settings.fit.loss != config::Loss::LeastSquares {
+        return Vec::new();
+    }
+    let listed = settings.auto.models.iter().map(config::ModelName::as_str);
+    let own = Some(name).filter(|name| listed.clone().all(|listed| listed != *name));
+    listed.chain(own).filter_map(ModelRecipe::by_name).collect()
 }
 
 /// Bounds must be on parameters of the models; those of roads are known with the records only.

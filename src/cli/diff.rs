@@ -10,7 +10,7 @@ use super::groups;
 use super::numbers::figure;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
 use super::table::{self, Align, UNBROKEN, field};
-use crate::domain::{ParameterSet, ParameterStatus, RunId};
+use crate::domain::{ParameterSet, RunId};
 use crate::job::diff::{Change, Effect, GroupDiff, ParameterDiff, SetDiff, Value, compare};
 use crate::job::history::previous;
 use crate::ports::Store;
@@ -20,7 +20,7 @@ use crate::ports::Store;
 ///
 /// Without a run: the current set against the one before. With one: what would change if its set
 /// became current. SE are standard errors of the change; a value in parentheses is one that the
-/// records do not tell. Where a model tells classes of road apart, a trip is in equal parts on each;
+/// records do not tell, one after `~` is imprecise. Where a model tells classes of road apart, a trip is in equal parts on each;
 /// where there are factors, it is at their reference level.
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -178,16 +178,15 @@ fn parameter(parameter: &ParameterDiff) -> String {
     text.replace(' ', &UNBROKEN.to_string())
 }
 
-/// In parentheses where the records do not tell it, as in every table.
+/// Marked as in every table.
 fn value(value: Value) -> String {
-    let text = figure(value.estimate);
-    if value.status == ParameterStatus::NotIdentified { format!("({text})") } else { text }
+    groups::marked(figure(value.estimate), value.status)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::GroupKey;
+    use crate::domain::{GroupKey, ParameterStatus};
     use crate::job::diff::DISTANCES_KM;
 
     fn told(estimate: f64) -> Value {

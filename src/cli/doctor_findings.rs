@@ -6,7 +6,7 @@ use std::error::Error;
 use super::empty;
 use super::numbers::{count, percent};
 use crate::config::{ConfigError, Loaded, Origin, Secret};
-use crate::domain::{RefusalReason, RefusalRow};
+use crate::domain::{ModelPreference, RefusalReason, RefusalRow};
 use crate::job::Sampled;
 use crate::ports::{Finding, Grade};
 
@@ -116,7 +116,17 @@ pub(super) fn of_sample(sampled: &Sampled) -> Vec<Finding> {
         records = records.with_remedy("see why they are refused, below");
     }
     let refused = by_reason.iter().map(|(reason, rows)| of_refused(*reason, rows, n_read));
-    std::iter::once(records).chain(refused).collect()
+    let preference = sampled.model_preference.as_ref().map(of_preference);
+    std::iter::once(records).chain(refused).chain(preference).collect()
+}
+
+/// No failure: the model that is set may be wanted for reasons that records do not know.
+fn of_preference(preference: &ModelPreference) -> Finding {
+    let remedy = format!(
+        "`fit.model = \"{}\"`, or \"auto\", which chooses the model by the records of each run",
+        preference.preferred
+    );
+    Finding::new("model", Grade::Note, preference.to_string()).with_remedy(remedy)
 }
 
 fn of_refused(reason: RefusalReason, rows: &[&RefusalRow], n_read: u64) -> Finding {
@@ -162,7 +172,14 @@ mod tests {
             refused("A", RefusalReason::TimeTooLong, 30),
             refused("B", RefusalReason::NullField, 2),
         ];
-        let some = Sampled { n_read: 100, n_used: 65, n_groups: 2, is_all: false, refusals };
+        let some = Sampled {
+            n_read: 100,
+            n_used: 65,
+            n_groups: 2,
+            is_all: false,
+            refusals,
+            ..Sampled::default()
+        };
         assert_eq!(
             told(&some),
             [
@@ -171,6 +188,25 @@ mod tests {
                 (Grade::Warning, "30 refused (30.0 %), such as `30`".to_owned()),
             ]
         );
+        let preference = ModelPreference {
+            model: "kwh".to_owned(),
+            preferred: "kwh_intercept".to_owned(),
+            bic_difference: 1_234.5,
+            others: vec![("power".to_owned(), 1_100.0), ("linear".to_owned(), 12.0)],
+            n_groups: 33,
+            n_records: 9_800,
+        };
+        let other = Sampled { model_preference: Some(preference), ..some };
+        let last = of_sample(&other).pop().unwrap();
+        assert_eq!(
+            (last.grade, last.text.as_str()),
+            (
+                Grade::Note,
+                "the records prefer `kwh_intercept` to `kwh`: BIC lower by 1234 (`power` by 1100, \
+                 `linear` by 12) on 9800 records of 33 groups"
+            )
+        );
+        assert!(last.remedy.unwrap().starts_with("`fit.model = \"kwh_intercept\"`"));
         let none = Sampled { n_read: 10, is_all: true, ..Sampled::default() };
         assert_eq!(told(&none)[0].0, Grade::Failure);
     }

@@ -90,7 +90,12 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         JobError::Source { cause, .. } => Failure::new(Exit::SourceUnavailable, cause).into(),
         error => job_failure(error),
     })?;
-    let set = assemble::unjudged(&loaded.settings.scope, plan.model.name(), &fitted.groups);
+    let set = assemble::unjudged(
+        &loaded.settings.scope,
+        plan.model.name(),
+        &fitted.groups,
+        plan.imprecise_factor,
+    );
 
     let document = results(loaded.hash.clone(), &fitted, &set, timing(&fitted));
     options.files.write(&set)?;
@@ -128,6 +133,7 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
         count(fitted.n_read - fitted.n_used)
     ));
     text.push_str(&show::refused_lines(&fitted.refused));
+    text.push_str(&show::model_line(fitted.model_preference.as_ref(), width));
     text
 }
 

@@ -52,6 +52,7 @@ mod show;
 mod show_config;
 mod signals;
 mod status;
+mod unsure;
 mod window;
 
 use std::borrow::Cow;

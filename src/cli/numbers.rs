@@ -28,6 +28,46 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
+/// The interval of a value: `±12` where it is as wide to both sides as far as it is shown, else
+/// `0.33–0.46`; `≥48.9` where it is open above. The last digit shown is worth at most a third of the
+/// half of it. `None` where there is none, or where it is a point.
+pub(super) fn interval(value: f64, low: Option<f64>, high: Option<f64>) -> Option<String> {
+    let width = match (low, high) {
+        (Some(low), Some(high)) => high - low,
+        (Some(end), None) | (None, Some(end)) => 2.0 * (value - end).abs(),
+        (None, None) => return None,
+    };
+    if width <= 0.0 || !width.is_finite() {
+        return None;
+    }
+    let decimals = (-(width / 6.0).log10().floor() as i32).clamp(0, 7) as usize;
+    Some(match (low, high) {
+        (Some(low), Some(high)) => {
+            let [below, above] =
+                [value - low, high - value].map(|side| format!("{side:.decimals$}"));
+            let is_zero = below.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+            if below == above && !is_zero {
+                format!("±{below}")
+            } else {
+                format!("{}–{}", end(low, decimals), end(high, decimals))
+            }
+        }
+        (Some(low), None) => format!("≥{}", end(low, decimals)),
+        (None, high) => format!("≤{}", end(high.unwrap_or(value), decimals)),
+    })
+}
+
+/// An end of an interval: two digits at least, an exponent where many would be needed.
+fn end(value: f64, decimals: usize) -> String {
+    let size = value.abs();
+    if value != 0.0 && !(1e-4..1e5).contains(&size) {
+        return format!("{value:.0e}");
+    }
+    let needed = if size > 0.0 && size < 1.0 { (1.0 - size.log10().floor()) as usize } else { 0 };
+    let decimals = decimals.max(needed);
+    format!("{value:.decimals$}")
+}
+
 /// A share as a percentage.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
@@ -59,6 +99,26 @@ mod tests {
         check("2026-02-28T03:00:01Z", "23 h ago");
         check("2026-02-01T03:00:00Z", "28 days ago");
         check("2026-03-01T03:00:05Z", "in the future");
+    }
+
+    #[test]
+    fn intervals_are_short() {
+        let check = |value: f64, low: Option<f64>, high: Option<f64>, expected: &str| {
+            assert_eq!(interval(value, low, high).as_deref().unwrap_or("none"), expected);
+        };
+        check(51.3, Some(39.4), Some(63.2), "±12");
+        check(51.3, Some(50.9), Some(51.7), "±0.4");
+        check(0.3888, Some(0.3304), Some(0.459), "0.33–0.46");
+        check(114.3, Some(98.1), Some(133.2), "98–133");
+        check(74.7, Some(0.01287), Some(434_032.0), "0.013–4e5");
+        check(1.139, Some(0.781), Some(1.502), "±0.4");
+        check(0.43, Some(0.0), Some(1.2), "0.0–1.2");
+        check(0.3173, Some(0.3011), Some(0.3357), "0.301–0.336");
+        check(50.5, Some(48.9), None, "≥48.9");
+        check(50.5, None, Some(52.44), "≤52.4");
+        check(50.5, None, None, "none");
+        check(50.5, Some(50.5), Some(50.5), "none");
+        check(1e-9, Some(1e-10), Some(1e-8), "1e-10–1e-8");
     }
 
     #[test]

@@ -49,10 +49,26 @@ fn notes(answer: &Answer) -> Vec<String> {
             known.join(", ")
         ));
     }
+    if !answer.imprecise.is_empty() {
+        notes.push(format!("Imprecise, with a wide interval: {}.", answer.imprecise.join(", ")));
+    }
+    if let Some(range) = beyond(answer) {
+        notes.push(range);
+    }
     if answer.errors != "normal" {
         notes.push("Student-t errors have no mean.".to_owned());
     }
     notes
+}
+
+/// The trips that no record of the group is like.
+fn beyond(answer: &Answer) -> Option<String> {
+    let (least, most) = answer.distance_min_km.zip(answer.distance_max_km)?;
+    let beyond = answer.predictions.iter().filter(|trip| answer.is_beyond(trip));
+    let beyond: Vec<String> = beyond.map(|trip| figure_short(trip.distance_km)).collect();
+    let (least, most) = (figure(least), figure(most));
+    (!beyond.is_empty())
+        .then(|| format!("Beyond the trips seen, {least} to {most} km: {} km.", beyond.join(", ")))
 }
 
 fn lines(trip: &Trip) -> Vec<Vec<String>> {
@@ -98,7 +114,7 @@ fn told(shown: Shown, text: fn(f64) -> String, unit: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{GroupKey, ParameterRow, ParameterStatus, PublishedGroup};
+    use crate::domain::{GroupDetail, GroupKey, ParameterRow, ParameterStatus, PublishedGroup};
     use crate::report::prediction::{Question, answer};
 
     fn row(name: &str, estimate: f64, std_error: Option<f64>) -> ParameterRow {
@@ -124,14 +140,22 @@ mod tests {
     fn a_terminal_of_80_columns_has_room() {
         let group = PublishedGroup {
             key: GroupKey::region("Nørrebro"),
+            detail: GroupDetail {
+                distance_min_km: Some(0.3),
+                distance_max_km: Some(9.3289),
+                ..GroupDetail::default()
+            },
             parameters: vec![
                 row("acceleration_km_min2", 0.682, Some(0.03)),
                 row("cruise_speed_kmh", 100.7, None),
-                row("factor_band_night", 0.9, Some(0.02)),
+                ParameterRow {
+                    status: ParameterStatus::Imprecise,
+                    ..row("factor_band_night", 0.9, Some(0.02))
+                },
                 row("sigma_log", 0.3, Some(0.01)),
                 row("tail_dof", 4.0, Some(0.5)),
             ],
-            ..PublishedGroup::default()
+            model: None,
         };
         let question = Question {
             region: "Nørrebro".to_owned(),
@@ -160,6 +184,8 @@ mod tests {
         since not all correlations are published.
         Taken as known, so that intervals are too narrow: cruise_speed_kmh
         (not_identified).
+        Imprecise, with a wide interval: factor_band_night.
+        Beyond the trips seen, 0.3000 to 9.329 km: 0.25, 12 km.
         Student-t errors have no mean.
         ");
     }

@@ -220,6 +220,7 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
         count(n_refused)
     ));
     text.push_str(&show::refused_lines(&rows.refused));
+    text.push_str(&show::model_line(report.results.model_preference.as_ref(), width));
     let number = report.results.run.as_ref().map(|run| format!("run {} ", run.id));
     text.push_str(&format!(
         "outcome   {}{}: {}\n",

@@ -14,7 +14,8 @@ use super::numbers::count;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
 use super::table::field;
 use crate::domain::{
-    GroupRow, ParameterRow, ParameterSet, Publication, RefusalReason, RefusalRow, RunRow,
+    GroupRow, ModelPreference, ParameterRow, ParameterSet, Publication, RefusalReason, RefusalRow,
+    RunRow,
 };
 use crate::job::history::{Span, spans};
 
@@ -138,6 +139,14 @@ fn current_lines(run: &RunRow, spans: &[Span], width: Option<u16>) -> String {
         )
     };
     spans.iter().map(line).collect()
+}
+
+/// The model that the records prefer, and what to do; nothing where it is the one that is set.
+pub(super) fn model_line(preference: Option<&ModelPreference>, width: Option<u16>) -> String {
+    let line = |preference: &ModelPreference| {
+        field("model", &format!("{preference}; the setting is `fit.model`"), width)
+    };
+    preference.map(line).unwrap_or_default()
 }
 
 /// One indented line per reason.

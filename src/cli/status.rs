@@ -10,6 +10,7 @@ use super::numbers::age;
 use super::pick::{open_store, store_failure};
 use super::show::{head, moment};
 use super::table::field;
+use super::unsure::{self, Unsure};
 use crate::bootstrap;
 use crate::domain::{Publication, RunRow, RunStatus};
 use crate::job::history;
@@ -30,6 +31,8 @@ struct Document<'a> {
     last_run: Option<RunRow>,
     /// The run that works now, or died.
     running: Option<RunRow>,
+    /// What of the current set is worth a look.
+    unsure: Vec<Unsure>,
     next_step: String,
 }
 
@@ -47,11 +50,16 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
     let running = runs.iter().find(|run| run.status == RunStatus::Running).cloned();
     let last_run = runs.into_iter().next();
     let current = moves.first().cloned();
+    let set = match &current {
+        Some(mark) => store.parameter_set(mark.run_id).await.map_err(store_failure)?,
+        None => None,
+    };
     let document = Document {
         scope,
         store: store.describe(),
         next_step: next_step(current.as_ref(), last_run.as_ref(), running.as_ref()),
         last_published: moves.into_iter().find(|publication| publication.reason == history::RUN),
+        unsure: set.as_ref().map(unsure::unsure).unwrap_or_default(),
         current,
         last_run,
         running,
@@ -86,6 +94,7 @@ fn text(document: &Document<'_>, now: Timestamp, width: Option<u16>) -> String {
         let what = format!("last by a run: run {}, {}", published.run_id, at(published));
         text.push_str(&field("published", &what, width));
     }
+    text.push_str(&unsure::lines(&document.unsure, width));
     below(text, document, width)
 }
 

@@ -243,6 +243,9 @@ section! {
         workers: usize,
         /// Probability that an interval is to cover.
         confidence: f64,
+        /// Beyond this factor above or below the estimate an interval makes a parameter imprecise; 0
+        /// makes none so.
+        imprecise_factor: f64,
     }
 }
 

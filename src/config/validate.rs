@@ -179,6 +179,10 @@ fn fit(settings: &Settings) -> Check {
     ensure(fit.workers <= MAX_WORKERS, &["fit.workers"], || {
         format!("`fit.workers` must be at most {MAX_WORKERS}, not {}", fit.workers)
     })?;
+    let factor = fit.imprecise_factor;
+    ensure(factor == 0.0 || factor > 1.0, &["fit.imprecise_factor"], || {
+        format!("`fit.imprecise_factor` must be 0 or above 1, not {factor}")
+    })?;
     ensure(fit.confidence > 0.0 && fit.confidence < 1.0, &["fit.confidence"], || {
         format!("`fit.confidence` must be between 0 and 1, not {}", fit.confidence)
     })?;

@@ -9,11 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupDetail {
-    /// Shortest trip of the group's own records that the parameters stand on, km; `None` where none
-    /// do. The view `current_speed` reads it under this name.
-    pub distance_min_km: Option<f64>,
-    /// Longest of these trips, km.
-    pub distance_max_km: Option<f64>,
     /// Correlations of the estimates: the lower triangle without its diagonal, row by row, over the
     /// group's parameter rows in their order: (1,0), (2,0), (2,1), (3,0) … On the scale on which
     /// intervals are made. `None` where one of the two has no standard error; empty where unknown.
@@ -26,6 +21,11 @@ pub struct GroupDetail {
     pub bic: Option<f64>,
     /// How the model does on records that it was not fitted to.
     pub holdout: Option<Holdout>,
+    /// Shortest trip of the group's own records that the parameters stand on, km; `None` where none
+    /// do. The view `current_speed` reads it under this name.
+    pub distance_min_km: Option<f64>,
+    /// Longest of these trips, km.
+    pub distance_max_km: Option<f64>,
 }
 
 impl GroupDetail {

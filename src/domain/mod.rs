@@ -10,6 +10,7 @@ pub mod group;
 pub mod incident_id;
 pub mod notice;
 pub mod parameters;
+pub mod preference;
 pub mod published;
 pub mod record;
 pub mod refusal;
@@ -32,7 +33,9 @@ pub use incident_id::{IdColumn, IncidentId};
 pub use notice::{NoticeKind, PreviousRun, RunNotice};
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
+    is_wide,
 };
+pub use preference::ModelPreference;
 pub use published::PublishedGroup;
 pub use record::{RecordBatch, TextColumn};
 pub use refusal::{RefusalReason, RefusalRow, RefusalTally};

@@ -49,6 +49,8 @@ named_enum! {
         AtBound = "at_bound",
         /// The records cannot tell it; the value serves inside the range of the data only.
         NotIdentified = "not_identified",
+        /// Estimated, but with an interval wider than the factor of the settings.
+        Imprecise = "imprecise",
         /// Shrunk toward the parent.
         Pooled = "pooled",
         /// Set by the settings.
@@ -58,6 +60,19 @@ named_enum! {
         /// Taken from a level above the group.
         Fallback = "fallback",
     }
+}
+
+/// Whether an interval says little of its estimate: an end is missing, above the estimate times
+/// `factor`, or below the estimate over `factor`. A factor of 0 lets every interval pass.
+#[must_use]
+pub fn is_wide(estimate: f64, ends: [Option<f64>; 2], factor: f64) -> bool {
+    let is_near = |end: Option<f64>| {
+        end.is_some_and(|end| {
+            let ratio = end / estimate;
+            end == estimate || (ratio <= factor && ratio * factor >= 1.0)
+        })
+    };
+    factor > 0.0 && !ends.into_iter().all(is_near)
 }
 
 named_enum! {
@@ -201,5 +216,35 @@ impl ParameterSet {
         key: &'a GroupKey,
     ) -> impl Iterator<Item = &'a ParameterRow> {
         self.parameters.iter().filter(move |row| row.key == *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_wide_beyond_the_factor_on_either_side() {
+        let check = |estimate: f64, low: Option<f64>, high: Option<f64>, expected: bool| {
+            assert_eq!(
+                is_wide(estimate, [low, high], 3.0),
+                expected,
+                "{estimate} {low:?} {high:?}"
+            );
+        };
+        check(60.0, Some(20.0), Some(180.0), false);
+        check(60.0, Some(19.9), Some(180.0), true);
+        check(60.0, Some(20.0), Some(180.1), true);
+        check(60.0, Some(50.0), None, true);
+        check(60.0, None, Some(70.0), true);
+        check(60.0, None, None, true);
+        // Zero and below lie beyond every factor of a positive value.
+        check(0.4, Some(0.0), Some(0.8), true);
+        check(0.4, Some(-0.1), Some(0.8), true);
+        // Spread parameters may be negative.
+        check(-2.0, Some(-5.0), Some(-1.0), false);
+        check(-2.0, Some(-7.0), Some(-1.0), true);
+        check(0.0, Some(0.0), Some(0.0), false);
+        assert!(!is_wide(60.0, [None, Some(1e9)], 0.0));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ModelPreference;
 use super::parameters::{GroupOutcome, GroupRow, ParameterRow};
 use super::refusal::{RefusalReason, RefusalRow};
 use super::run::RunRow;
@@ -49,6 +50,10 @@ pub struct RunResults {
     pub groups: BTreeMap<GroupOutcome, u64>,
     /// Refusals per region and reason, with examples.
     pub refusals: Vec<RefusalRow>,
+    /// The model that the records prefer to the one that is set; absent where that is the one, or
+    /// where none were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_preference: Option<ModelPreference>,
     /// One entry per group.
     pub results: Vec<GroupResult>,
 }

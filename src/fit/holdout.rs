@@ -7,11 +7,11 @@ use super::columns::Columns;
 use super::errors::Law;
 use super::fitting::fit;
 use super::least_squares::BLOCK_ROWS;
-use super::metrics::weighted_median;
+use super::metrics::{metrics, weighted_median};
 use super::models::{LN_LIMIT, Model};
 use super::observations::{Observations, Sample};
 use super::options::{FitOptions, Intervals};
-use super::report::Termination;
+use super::report::{Metrics, Termination};
 use super::spread::Scatter;
 
 /// Stands for the time of a record that has none: such a record is never held out.
@@ -186,6 +186,12 @@ impl<'a> Forecast<'a> {
             scatter: Scatter::from_parameters(&value)?,
             law: Law::from_parameters(&value)?,
         })
+    }
+
+    /// How well the published values describe these records; `None` without records.
+    #[must_use]
+    pub fn metrics(&self, observations: &Observations) -> Option<Metrics> {
+        metrics(self.model, &self.parameters, &self.scatter, &self.law, None, observations)
     }
 
     /// Scores on these records; `None` without records, or where one of them has no density.

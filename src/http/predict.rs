@@ -122,6 +122,12 @@ pub(super) struct PredictionBody {
     correlations: String,
     /// Covariates that apply.
     factors: Vec<String>,
+    /// Parameters whose interval is wide: what depends on them may be far off.
+    imprecise: Vec<String>,
+    /// The shortest trip that the parameters stand on, km; null where that is not told.
+    distance_min_km: Option<f64>,
+    /// The longest of them, km.
+    distance_max_km: Option<f64>,
     /// One entry per trip, as asked.
     predictions: Vec<TripBody>,
 }
@@ -138,6 +144,9 @@ impl From<Answer> for PredictionBody {
             confidence: answer.confidence,
             correlations: answer.correlations,
             factors: answer.factors,
+            imprecise: answer.imprecise,
+            distance_min_km: answer.distance_min_km,
+            distance_max_km: answer.distance_max_km,
             predictions: trips.map(TripBody::from).collect(),
         }
     }

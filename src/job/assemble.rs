@@ -6,25 +6,31 @@ use jiff::Timestamp;
 
 use crate::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, Holdout, ParameterRow, ParameterSet,
-    ParameterStatus, Scores, SourceLevel, Verdict,
+    ParameterStatus, Scores, SourceLevel, Verdict, is_wide,
 };
 use crate::fit::holdout::HeldOut;
 use crate::fit::options::Loss;
-use crate::fit::{Estimate, FitReport, Identification};
+use crate::fit::{Estimate, FitReport, Identification, Metrics};
 
 use super::fitting::FittedGroup;
 use super::plan::RunPlan;
 use super::pool::PooledEstimate;
 
-/// Rows of groups that nobody judges: a file in, parameters out.
+/// Rows of groups that nobody judges: a file in, parameters out. Beyond `imprecise_factor` an
+/// interval is wide, see [`RunPlan::imprecise_factor`].
 #[must_use]
-pub fn unjudged(scope: &str, model: &str, groups: &[FittedGroup]) -> ParameterSet {
+pub fn unjudged(
+    scope: &str,
+    model: &str,
+    groups: &[FittedGroup],
+    imprecise_factor: f64,
+) -> ParameterSet {
     let mut set = ParameterSet { scope: scope.to_owned(), ..ParameterSet::default() };
     for group in groups {
-        let parameters = parameter_rows(group);
-        let mut row = group_row(model, group);
+        let (mut row, parameters) = new_rows(model, group, imprecise_factor);
         row.verdict = Verdict::None;
         if parameters.is_empty() {
+            row = with_metrics(row, None);
             row.outcome = GroupOutcome::Failed;
             row.source_level = SourceLevel::None;
         }
@@ -50,8 +56,8 @@ pub fn judged(
         let before = current.take(&group.key);
         let (row, parameters) = match (objection, before) {
             (None, _) => {
-                let row = GroupRow { verdict: Verdict::Publish, ..group_row(model, group) };
-                (row, parameter_rows(group))
+                let (row, parameters) = new_rows(model, group, plan.imprecise_factor);
+                (GroupRow { verdict: Verdict::Publish, ..row }, parameters)
             }
             (Some(why), Some(before)) => kept(model, group, why, &before),
             (Some(why), None) => without_parameters(model, group, why),
@@ -110,6 +116,35 @@ impl CurrentGroups {
     }
 }
 
+/// What the fit gives; the message names what is imprecise.
+fn new_rows(model: &str, group: &FittedGroup, imprecise_factor: f64) -> Before {
+    let mut row = group_row(model, group);
+    let mut parameters = parameter_rows(group);
+    let mut imprecise = Vec::new();
+    for parameter in &mut parameters {
+        if is_imprecise(parameter, imprecise_factor) {
+            parameter.status = ParameterStatus::Imprecise;
+            imprecise.push(parameter.name.as_str());
+        }
+    }
+    if !imprecise.is_empty() {
+        let space = if row.message.is_empty() { "" } else { "; " };
+        row.message.push_str(&format!("{space}imprecise: {}", imprecise.join(", ")));
+    }
+    (row, parameters)
+}
+
+/// Of what the group's records tell, alone or with others': whatever else has a status that says why
+/// it is not to be trusted. Pooling leaves only what does not move without an interval.
+fn is_imprecise(row: &ParameterRow, factor: f64) -> bool {
+    let is_estimated = match row.status {
+        ParameterStatus::Ok => true,
+        ParameterStatus::Pooled => row.std_error.is_some(),
+        _ => false,
+    };
+    is_estimated && is_wide(row.estimate, [row.ci_low, row.ci_high], factor)
+}
+
 fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before {
     let own = parameter_rows(group);
     let (before_row, before_parameters) = before;
@@ -120,7 +155,7 @@ fn kept(model: &str, group: &FittedGroup, why: &str, before: &Before) -> Before 
         verdict: Verdict::Keep,
         message: why.to_owned(),
         detail: before_row.detail.carried_over(),
-        ..group_row(model, group)
+        ..with_metrics(group_row(model, group), group.current_metrics)
     };
     let raw = |name: &str| own.iter().find(|p| p.name == name).and_then(|p| p.raw_estimate);
     let parameters = before_parameters.iter().map(|before| ParameterRow {
@@ -137,7 +172,7 @@ fn without_parameters(model: &str, group: &FittedGroup, why: &str) -> Before {
         source_level: SourceLevel::None,
         verdict: Verdict::Keep,
         message: why.to_owned(),
-        ..group_row(model, group)
+        ..with_metrics(group_row(model, group), None)
     };
     (row, Vec::new())
 }
@@ -173,9 +208,11 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
     let report = group.fit.as_ref().ok();
     let pooled = group.pooled.as_ref();
     let own_model = pooled.map(|p| p.model).or(report.map(|r| r.model)).unwrap_or(model);
-    let metrics = report.and_then(|r| r.metrics);
-    let finite = |x: f64| x.is_finite().then_some(x);
-    GroupRow {
+    let metrics = match pooled {
+        Some(pooled) => pooled.metrics,
+        None => report.and_then(|r| r.metrics),
+    };
+    let row = GroupRow {
         key: group.key.clone(),
         model: own_model.to_owned(),
         loss: report.map_or(Loss::LeastSquares.as_str(), |r| r.loss).to_owned(),
@@ -186,15 +223,29 @@ fn group_row(model: &str, group: &FittedGroup) -> GroupRow {
         n_used: group.n_used,
         termination: report.map_or_else(String::new, |r| r.termination.to_string()),
         iterations: report.map_or(0, |r| r.n_iterations),
-        ssr_log: metrics.and_then(|m| finite(m.ssr_log)),
-        rmse_log: metrics.and_then(|m| finite(m.rmse_log)),
-        mae_s: metrics.and_then(|m| finite(m.mae_s)),
-        median_ape: metrics.and_then(|m| finite(m.median_ape)),
-        share_under_p90: metrics.and_then(|m| finite(m.share_under_p90)),
-        condition: report.and_then(|r| r.condition).and_then(finite),
+        ssr_log: None,
+        rmse_log: None,
+        mae_s: None,
+        median_ape: None,
+        share_under_p90: None,
+        condition: report.and_then(|r| r.condition).filter(|x| x.is_finite()),
         verdict: Verdict::None,
         message: message(group),
         detail: detail(group),
+    };
+    with_metrics(row, metrics)
+}
+
+/// The row with the figures of what is published for the group, on its own records.
+fn with_metrics(row: GroupRow, metrics: Option<Metrics>) -> GroupRow {
+    let figure = |of: fn(&Metrics) -> f64| metrics.as_ref().map(of).filter(|x| x.is_finite());
+    GroupRow {
+        ssr_log: figure(|m| m.ssr_log),
+        rmse_log: figure(|m| m.rmse_log),
+        mae_s: figure(|m| m.mae_s),
+        median_ape: figure(|m| m.median_ape),
+        share_under_p90: figure(|m| m.share_under_p90),
+        ..row
     }
 }
 

@@ -24,6 +24,11 @@ impl CurrentParameters {
         Self(groups)
     }
 
+    /// Whether the group's current parameters are those of that model.
+    pub(super) fn is_of(&self, key: &GroupKey, model: &str) -> bool {
+        self.0.get(key).is_some_and(|(name, _)| name == model)
+    }
+
     /// Hands on the group's forecast, where its current parameters make one: of the run's own model
     /// where it is the same, else of a model by distance.
     pub(super) fn with_forecast<R>(

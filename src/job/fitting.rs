@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
-use crate::domain::{GroupKey, ParameterSet, RefusalReason, RefusalRow};
+use crate::domain::{GroupKey, ModelPreference, ParameterSet, RefusalReason, RefusalRow};
 use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
 use crate::fit::summary::DistanceBin;
-use crate::fit::{Curve, FitReport, Model, Observations};
+use crate::fit::{Curve, FitReport, Metrics, Model, Observations};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 
 use super::choose::{Criterion, choose};
@@ -25,6 +25,7 @@ use super::group_fit::{GroupFits, Task, fit_group};
 use super::off_thread::off_thread;
 use super::plan::RunPlan;
 use super::pool::{Member, PooledGroup, pool_groups};
+use super::preference::Comparison;
 use super::reading::read;
 
 /// One group after its fit.
@@ -48,6 +49,8 @@ pub struct FittedGroup {
     pub fit: Result<FitReport, String>,
     /// What is published in its place, where the group leans on others.
     pub pooled: Option<PooledGroup>,
+    /// How well what is current for it describes its records; `None` without either.
+    pub current_metrics: Option<Metrics>,
     /// Scores on its latest records, or why there are none; nothing where none are held out.
     pub held_out: Option<Result<HeldOut, NotHeldOut>>,
     /// Moment from which on they are held out.
@@ -65,6 +68,8 @@ pub struct FittedSource {
     pub refusals: Vec<RefusalRow>,
     /// Refusals by reason.
     pub refused: BTreeMap<RefusalReason, u64>,
+    /// The model that the records prefer to the one that is set.
+    pub model_preference: Option<ModelPreference>,
     /// Rows read.
     pub n_read: u64,
     /// Rows accepted.
@@ -97,6 +102,7 @@ pub async fn fit_source(
     let refused = collected.refused_by_reason();
     let models = plan.candidates(&collected);
     let parents = collected.parents();
+    let compared = plan.compared_models(&collected);
     let Collected { groups, refusals, n_read, .. } = collected;
     let share = plan.holdout.share;
     let (groups, cut) = off_thread(move || {
@@ -104,24 +110,33 @@ pub async fn fit_source(
         (groups, cut)
     })
     .await;
-    let groups = match models {
+    let (groups, model_preference) = match models {
         Some(models) => {
-            let task = Arc::new(Task::new(plan, models, cut, CurrentParameters::of(current)));
+            let comparison = Comparison::new(plan, compared, &groups);
+            let current = CurrentParameters::of(current);
+            let task = Arc::new(Task::new(plan, models, cut, current, comparison));
             let fitting = async {
                 let fits = fit_groups(groups, &task, plan, observer, cancel).await?;
+                let compared = fits.iter().filter_map(|of| of.compared.as_ref());
+                let preference = task.comparison.preference(plan.model.name(), compared);
+                if let Some(preference) = &preference {
+                    info!("{preference}");
+                }
                 let (chooser, of_task) = (plan.clone(), Arc::clone(&task));
                 let fits = off_thread(move || chosen(&chooser, &of_task.models, fits)).await;
-                pooled(plan, &task.models, fits, parents, cancel).await
+                let groups = pooled(plan, &task.models, fits, parents, cancel).await?;
+                Ok::<_, JobError>((groups, preference))
             };
             fitting.instrument(info_span!("fit")).await?
         }
-        None if groups.is_empty() => Vec::new(),
+        None if groups.is_empty() => (Vec::new(), None),
         None => return Err(without_lengths(source.describe())),
     };
     Ok(FittedSource {
         groups,
         refusals: refusals.into_rows(),
         refused,
+        model_preference,
         n_read,
         n_used,
         read_time: between(begun, read_done),

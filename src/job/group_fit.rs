@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::GroupKey;
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
 use crate::fit::summary::{DistanceBin, distance_bins};
-use crate::fit::{FitOptions, FitReport, Identification, Model, Observations, fit};
+use crate::fit::{FitOptions, FitReport, Identification, Metrics, Model, Observations, fit};
 
 use super::choose::Criterion;
 use super::collect::GroupRecords;
@@ -16,6 +16,7 @@ use super::fitting::FittedGroup;
 use super::judge::no_fit;
 use super::plan::RunPlan;
 use super::pool::PoolPlan;
+use super::preference::{Compared, Comparison};
 
 /// Points of a group's plot: more would not be told apart.
 const N_PLOT_BINS: usize = 20;
@@ -29,6 +30,7 @@ pub(super) struct Task {
     cut: Option<(u32, usize)>,
     current: CurrentParameters,
     pool: PoolPlan,
+    pub(super) comparison: Comparison,
 }
 
 impl Task {
@@ -37,9 +39,20 @@ impl Task {
         models: Vec<Arc<dyn Model>>,
         cut: Option<u32>,
         current: CurrentParameters,
+        comparison: Comparison,
     ) -> Self {
         let cut = cut.map(|cut| (cut, plan.holdout.min_records));
-        Self { models, options: plan.fit_options.clone(), cut, current, pool: plan.pool }
+        let (options, pool) = (plan.fit_options.clone(), plan.pool);
+        Self { models, options, cut, current, pool, comparison }
+    }
+
+    /// How well what is current for a group describes its records: what is published of it where the
+    /// judge objects to the new fit.
+    fn current_metrics(&self, key: &GroupKey, observations: &Observations) -> Option<Metrics> {
+        // Of the run's own model where it is the same: that one knows its factors and classes.
+        let own = self.models.iter().find(|model| self.current.is_of(key, model.name()));
+        let model = own.or(self.models.last())?;
+        self.current.with_forecast(key, &**model, |current| current?.metrics(observations))
     }
 }
 
@@ -58,6 +71,8 @@ pub(super) struct GroupFits {
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
+    current_metrics: Option<Metrics>,
+    pub(super) compared: Option<Compared>,
     held_out_from: Option<Timestamp>,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
@@ -79,11 +94,13 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         let fits: Vec<ModelFit> = (task.models.iter())
             .map(|model| fit_model(&**model, &key, &observations, parts.as_ref(), task, stopped))
             .collect();
-        (fits, observations)
+        let current_metrics = task.current_metrics(&key, &observations);
+        let compared = task.comparison.compare(&key, &observations, stopped);
+        (fits, current_metrics, compared, observations)
     });
-    let (fits, observations) = match std::panic::catch_unwind(work) {
+    let (fits, current_metrics, compared, observations) = match std::panic::catch_unwind(work) {
         Ok(done) => done,
-        Err(_) => (failed(&task.models), Observations::new(Vec::new())),
+        Err(_) => (failed(&task.models), None, None, Observations::new(Vec::new())),
     };
     let is_refitted = fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()));
     GroupFits {
@@ -94,6 +111,8 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         longest_km,
         class_shares: observations.class_shares(),
         bins: distance_bins(&observations, N_PLOT_BINS),
+        current_metrics,
+        compared,
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
         fits,
         observations: is_refitted.then_some(observations),
@@ -182,6 +201,7 @@ impl GroupFits {
             bins: self.bins,
             fit: fit.report,
             pooled: None,
+            current_metrics: self.current_metrics,
             held_out: fit.held_out,
             held_out_from: self.held_out_from,
             choice,

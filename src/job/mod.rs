@@ -28,6 +28,7 @@ mod overrule;
 pub mod plan;
 pub mod pool;
 mod pooled_rows;
+mod preference;
 pub mod publish;
 mod reading;
 pub mod retention;

@@ -95,6 +95,7 @@ pub fn results(
         },
         groups: counts.groups().into_iter().collect(),
         refusals: fitted.refusals.clone(),
+        model_preference: fitted.model_preference.clone(),
         results: group_results(set),
     }
 }

@@ -126,6 +126,12 @@ pub struct RunPlan {
     pub pool: PoolPlan,
     /// How hard.
     pub fit_options: FitOptions,
+    /// An interval that reaches above the estimate times this, or below the estimate over it, makes a
+    /// parameter imprecise; 0 makes none so.
+    pub imprecise_factor: f64,
+    /// Other models, simplest first, that a part of the records is fitted to, so that the run can say
+    /// which one they prefer; none where nothing is compared.
+    pub rivals: Vec<ModelRecipe>,
     /// Fits at once.
     pub workers: NonZeroUsize,
     /// What may be published.
@@ -159,6 +165,12 @@ impl RunPlan {
     #[must_use]
     pub fn candidates(&self, collected: &Collected) -> Option<Vec<Arc<dyn Model>>> {
         self.simpler.iter().chain([&self.model]).map(|recipe| recipe.build(collected)).collect()
+    }
+
+    /// The models that are compared, the run's own among them, simplest first; none where nothing is.
+    #[must_use]
+    pub fn compared_models(&self, collected: &Collected) -> Vec<Arc<dyn Model>> {
+        self.rivals.iter().filter_map(|recipe| recipe.build(collected)).collect()
     }
 
     /// Whether a simpler model serves where the records do not tell every parameter.

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use nalgebra::{DMatrix, DVector};
 
 use crate::domain::{GroupKey, GroupOutcome, ParameterStatus, SourceLevel};
+use crate::fit::holdout::Forecast;
 use crate::fit::pooling::{self, Evidence, NodeEstimate, PoolError, PoolOptions, Tree};
 use crate::fit::{
-    Estimate, FitOptions, FitReport, Identification, Model, Observations, Solution, refit,
+    Estimate, FitOptions, FitReport, Identification, Metrics, Model, Observations, Solution, refit,
 };
 
 use super::hierarchy::Hierarchy;
@@ -95,6 +96,8 @@ pub struct PooledGroup {
     pub estimates: Vec<PooledEstimate>,
     /// Correlations of the estimates on the scale of the fit, row-major over all of them.
     pub correlations: Vec<Option<f64>>,
+    /// How well the estimates describe the group's own records; `None` without records.
+    pub metrics: Option<Metrics>,
     /// What it stands on, in words.
     pub message: String,
 }
@@ -320,10 +323,17 @@ impl Pooling<'_> {
             outcome,
             source_level,
             model: self.model.name(),
+            metrics: self.metrics(&pooled, observations),
             correlations: super::pooled_rows::correlations(&curve.covariance, pooled.len()),
             estimates: pooled,
             message: self.message(leaf, member.n_used, source_level),
         })
+    }
+
+    fn metrics(&self, rows: &[PooledEstimate], observations: &Observations) -> Option<Metrics> {
+        let row = |name: &str| rows.iter().find(|row| row.estimate.name == name);
+        let forecast = Forecast::new(self.model, |name| Some(row(name)?.estimate.value))?;
+        forecast.metrics(observations)
     }
 
     /// The group's records fitted again with what the others tell; that alone without records, or

@@ -1,4 +1,5 @@
-//! The first records of a source, judged as a run would judge them; nothing is fitted or kept.
+//! The first records of a source, judged as a run would judge them, and the model that they prefer;
+//! nothing is kept.
 
 use std::sync::Arc;
 
@@ -7,11 +8,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::RunPlan;
-use crate::domain::{RecordBatch, RefusalRow};
+use super::preference;
+use crate::domain::{ModelPreference, RecordBatch, RefusalRow};
 use crate::ports::{FailureKind, PortError, PortResult, RecordSource};
 
 /// What the first records of a source are like.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sampled {
     /// Records looked at.
     pub n_read: u64,
@@ -23,6 +25,8 @@ pub struct Sampled {
     pub is_all: bool,
     /// Refusals by region and reason, with examples.
     pub refusals: Vec<RefusalRow>,
+    /// The model that they prefer to the one that is set.
+    pub model_preference: Option<ModelPreference>,
 }
 
 /// Reads at most `max_records` of what the plan asks for, then stops the reader.
@@ -71,14 +75,15 @@ pub async fn sample(
         Some(Err(died)) => return Err(PortError::new(FailureKind::Internal, died)),
         None => {}
     }
-    let collected = collector.finish();
-    Ok(Sampled {
-        n_read: collected.n_read,
-        n_used: collected.n_used(),
-        n_groups: collected.groups.len(),
-        is_all,
-        refusals: collected.refusals.into_rows(),
-    })
+    let mut collected = collector.finish();
+    let refusals = std::mem::take(&mut collected.refusals).into_rows();
+    let (n_read, n_used) = (collected.n_read, collected.n_used());
+    let n_groups = collected.groups.len();
+    let (plan, stop) = (plan.clone(), cancel.clone());
+    let work = move || preference::preferred(&plan, collected, &|| stop.is_cancelled());
+    // Like every fit it may take a moment; a panic is no finding of the source.
+    let model_preference = tokio::task::spawn_blocking(work).await.unwrap_or_default();
+    Ok(Sampled { n_read, n_used, n_groups, is_all, refusals, model_preference })
 }
 
 fn beginning(batch: &RecordBatch, n_rows: u64) -> RecordBatch {

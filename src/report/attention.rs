@@ -20,6 +20,9 @@ struct Finding {
 pub(super) fn write(page: &mut Html, results: &RunResults) {
     page.raw("<section id=\"attention\">\n<h2>Worth a look</h2>\n");
     let findings = findings(&results.results);
+    if let Some(preference) = &results.model_preference {
+        page.raw("<p>").text(preference).raw("; the setting is <code>fit.model</code>.</p>\n");
+    }
     if findings.is_empty() {
         page.raw(if results.results.is_empty() {
             "<p>There is no group: no record was accepted, or none was read. The window, the \
@@ -66,6 +69,7 @@ fn findings(results: &[GroupResult]) -> Vec<Finding> {
     });
     let statuses = [
         (ParameterStatus::NotIdentified, "whose records cannot tell the"),
+        (ParameterStatus::Imprecise, "with a wide interval of the"),
         (ParameterStatus::AtBound, "on the edge of the permitted range of the"),
     ];
     let names = parameter_names(results);

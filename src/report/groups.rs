@@ -105,7 +105,10 @@ fn estimate(page: &mut Html, row: Option<&ParameterRow>) {
         page.raw("<td class=\"num none\">").text(UNKNOWN).raw("</td>");
         return;
     };
-    let unsure = matches!(row.status, ParameterStatus::NotIdentified | ParameterStatus::AtBound);
+    let unsure = matches!(
+        row.status,
+        ParameterStatus::NotIdentified | ParameterStatus::Imprecise | ParameterStatus::AtBound
+    );
     page.raw(if unsure { "<td class=\"num unsure\">" } else { "<td class=\"num\">" });
     page.text(number(row.estimate)).raw("<small>");
     let interval = interval(row.ci_low, row.ci_high);

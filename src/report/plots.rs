@@ -105,7 +105,8 @@ fn summary(result: &GroupResult) -> String {
     let n = result.group.n_used;
     let mut parts = vec![format!("{} record{}", count(n), if n == 1 { "" } else { "s" })];
     let speed = result.parameters.iter().find(|row| row.name == "cruise_speed_kmh");
-    if let Some(row) = speed.filter(|row| row.status != ParameterStatus::NotIdentified) {
+    let unsure = [ParameterStatus::NotIdentified, ParameterStatus::Imprecise];
+    if let Some(row) = speed.filter(|row| !unsure.contains(&row.status)) {
         parts.push(format!("{} {}", number(row.estimate), row.unit));
     }
     if result.group.mae_s.is_some() {

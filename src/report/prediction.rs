@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::{GroupKey, ParameterRow, PublishedGroup};
+use crate::domain::{GroupKey, ParameterRow, ParameterStatus, PublishedGroup};
 use crate::fit::predict::{Ask, Correlations, Figure, Prediction, Predictor, Published, Route};
 
 pub use crate::fit::predict::PredictError;
@@ -100,6 +100,12 @@ pub struct Answer {
     pub correlations: String,
     /// Covariates that apply.
     pub factors: Vec<String>,
+    /// Parameters whose interval is wide.
+    pub imprecise: Vec<String>,
+    /// The shortest trip that the parameters stand on, km; null where that is not told.
+    pub distance_min_km: Option<f64>,
+    /// The longest of them, km.
+    pub distance_max_km: Option<f64>,
     /// One entry per trip, as asked.
     pub predictions: Vec<Trip>,
     /// Why a parameter has no standard error, by its name.
@@ -262,6 +268,7 @@ impl Answer {
         factors: Vec<String>,
     ) -> Self {
         let rows = group.parameters.iter();
+        let is_imprecise = |row: &&ParameterRow| row.status == ParameterStatus::Imprecise;
         Self {
             key: group.key.clone(),
             model: predictor.model().to_owned(),
@@ -269,9 +276,19 @@ impl Answer {
             confidence,
             correlations: predictor.correlations().to_string(),
             factors,
+            imprecise: rows.clone().filter(is_imprecise).map(|row| row.name.clone()).collect(),
+            distance_min_km: group.detail.distance_min_km,
+            distance_max_km: group.detail.distance_max_km,
             predictions: Vec::new(),
             statuses: rows.map(|row| (row.name.clone(), row.status.as_str())).collect(),
         }
+    }
+
+    /// Whether a trip is shorter or longer than those that the parameters stand on.
+    #[must_use]
+    pub fn is_beyond(&self, trip: &Trip) -> bool {
+        self.distance_min_km.is_some_and(|least| trip.distance_km < least)
+            || self.distance_max_km.is_some_and(|most| trip.distance_km > most)
     }
 
     /// Whether intervals stand on published correlations.

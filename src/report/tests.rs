@@ -122,6 +122,7 @@ fn results(status: RunStatus, results: Vec<GroupResult>) -> RunResults {
         rows: RowCounts { read: 3000, used: 2988, refused: BTreeMap::new() },
         groups,
         refusals: Vec::new(),
+        model_preference: None,
         results,
     }
 }

@@ -99,6 +99,7 @@ pub(super) fn status_label(status: ParameterStatus) -> Option<&'static str> {
         ParameterStatus::Ok => None,
         ParameterStatus::AtBound => Some("at bound"),
         ParameterStatus::NotIdentified => Some("not identified"),
+        ParameterStatus::Imprecise => Some("imprecise"),
         ParameterStatus::Pooled => Some("pooled"),
         ParameterStatus::Fixed => Some("fixed"),
         ParameterStatus::CarriedOver => Some("carried over"),
@@ -113,6 +114,9 @@ pub(super) fn status_meaning(status: ParameterStatus) -> &'static str {
         ParameterStatus::AtBound => "on the edge of its permitted range, so there is no interval",
         ParameterStatus::NotIdentified => {
             "the records cannot tell it; use it inside the range of the data only"
+        }
+        ParameterStatus::Imprecise => {
+            "its interval is wider than the factor that the settings allow"
         }
         ParameterStatus::Pooled => "shrunk toward the parent",
         ParameterStatus::Fixed => "set by the settings",

@@ -59,6 +59,8 @@ pub(crate) fn plan() -> RunPlan {
         simpler: Vec::new(),
         auto: None,
         fit_options: FitOptions::default(),
+        imprecise_factor: 3.0,
+        rivals: Vec::new(),
         workers: NonZeroUsize::new(2).unwrap(),
         judge: JudgeRules::default(),
         dry_run: false,

@@ -38,3 +38,4 @@ mod support;
 pub mod tds;
 mod tds_store;
 mod telling;
+mod trust;

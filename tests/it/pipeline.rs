@@ -129,16 +129,18 @@ fn compare_kwh(reference: &[Row], parameters: &[Row]) -> usize {
                 let ln_a = (number(a, "raw_estimate") / number(expected, "a_km_min2")).ln();
                 let ln_v = (number(v, "raw_estimate") / number(expected, "v_km_min") / 60.0).ln();
                 assert!(ln_a.abs() <= 1e-5 && ln_v.abs() <= 1e-5, "{ln_a} {ln_v} {expected:?}");
-                if a["status"] == "ok" {
+                // The reference knows no word for what is identified, but only roughly.
+                if number(expected, "n") >= 40.0 {
+                    assert!(["ok", "imprecise"].contains(&a["status"].as_str()), "{a:?}");
                     assert_eq!(a["raw_estimate"], a["estimate"]);
                 } else {
-                    assert!(number(expected, "n") < 40.0 && a["status"] == "pooled", "{a:?}");
+                    assert!(["pooled", "imprecise"].contains(&a["status"].as_str()), "{a:?}");
                 }
             }
             "v_not_identified" => {
                 let v = of("cruise_speed_kmh").unwrap();
                 if number(expected, "n") < 40.0 {
-                    assert_eq!(v["status"], "pooled", "{expected:?}");
+                    assert!(["pooled", "imprecise"].contains(&v["status"].as_str()), "{v:?}");
                     continue;
                 }
                 assert_eq!(v["status"], "not_identified", "{expected:?}");

@@ -30,6 +30,7 @@ fn shown(
         store: "SQL Server sql01.example.org:1433, database `planning`, schema `speedfit`".into(),
         next_step: next_step(current.as_ref(), last_run.as_ref(), running.as_ref()),
         last_published: Some(publication(14, RUN, "")).filter(|_| current.is_some()),
+        unsure: Vec::new(),
         current,
         last_run,
         running,

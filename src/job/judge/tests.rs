@@ -57,6 +57,7 @@ fn group() -> FittedGroup {
         bins: Vec::new(),
         fit: Ok(report),
         pooled: None,
+        current_metrics: None,
         held_out: None,
         held_out_from: None,
         choice: String::new(),
@@ -79,6 +80,7 @@ fn pooled(outcome: GroupOutcome) -> FittedGroup {
         model: "kwh",
         estimates: estimates.into_iter().map(pooled).collect(),
         correlations: Vec::new(),
+        metrics: None,
         message: String::new(),
     };
     FittedGroup { n_used: 12, pooled: Some(pooled), ..own }
@@ -99,7 +101,7 @@ fn of<'a>(group: &'a mut FittedGroup, name: &str) -> &'a mut Estimate {
 }
 
 fn current() -> ParameterSet {
-    assemble::unjudged("s", "kwh", &[group()])
+    assemble::unjudged("s", "kwh", &[group()], 3.0)
 }
 
 /// What the judge says of a group, against a current set.
