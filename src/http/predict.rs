@@ -124,7 +124,7 @@ pub(super) struct PredictionBody {
     factors: Vec<String>,
     /// Parameters whose interval is wide: what depends on them may be far off.
     imprecise: Vec<String>,
-    /// The shortest trip that the parameters stand on, km; null where that is not told.
+    /// The shortest trip that the parameters stand on, km; null where it is unknown.
     distance_min_km: Option<f64>,
     /// The longest of them, km.
     distance_max_km: Option<f64>,

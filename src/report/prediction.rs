@@ -102,7 +102,7 @@ pub struct Answer {
     pub factors: Vec<String>,
     /// Parameters whose interval is wide.
     pub imprecise: Vec<String>,
-    /// The shortest trip that the parameters stand on, km; null where that is not told.
+    /// The shortest trip that the parameters stand on, km; null where it is unknown.
     pub distance_min_km: Option<f64>,
     /// The longest of them, km.
     pub distance_max_km: Option<f64>,
