@@ -250,7 +250,9 @@ impl From<LaunchError> for ServiceError {
             }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
             LaunchError::Job(
-                error @ (JobError::ShardMisfit { .. } | JobError::GroupFailed { .. }),
+                error @ (JobError::Stale { .. }
+                | JobError::ShardMisfit { .. }
+                | JobError::GroupFailed { .. }),
             ) => Self::Refused { message: error.to_string(), hint: None },
             LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
         }
