@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::launch::{Launch, LaunchError};
 use super::plan::{Ask, plan};
-use super::world::{WorldError, file_options, store};
+use super::world::{WorldError, file_options, store_to_serve};
 use super::{BootstrapError, outputs};
 use crate::adapters::file::{FileSource, Format};
 use crate::config::{ConfigError, Loaded, Override, Settings, Sources};
@@ -50,7 +50,7 @@ impl Desk {
         loaded: Loaded,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WorldError> {
-        let store = store(&loaded, true).await?;
+        let store = store_to_serve(&loaded).await?;
         Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0), schedule: None })
     }
 

@@ -11,6 +11,7 @@ mod file_export;
 mod file_source;
 mod fit_reference;
 mod http;
+mod imports;
 mod job;
 mod layers;
 mod manual;
