@@ -121,7 +121,8 @@ impl Embedded {
             };
             inner.check_identity()?;
             // A connection of its own: the ledger stays readable while a long import writes.
-            let writer = connection::open_writer(&inner.path, false, inner.options)?;
+            let writer = connection::open_writer(&inner.path, false, inner.options);
+            let writer = writer.map_err(|error| inner.as_given(error))?;
             let written = inner.in_transaction(&writer, &Patience::little(), |transaction| {
                 insert_file(transaction, &file, now, inlet)
             });

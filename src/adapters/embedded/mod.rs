@@ -115,7 +115,17 @@ impl Inner {
         let reader = self.readers.take(&self.path, self.options);
         // First: why another file cannot be opened is no matter.
         self.check_identity()?;
-        reader
+        reader.map_err(|error| self.as_given(error))
+    }
+
+    /// The error, with the file's name as it was given.
+    fn as_given(&self, error: EmbeddedError) -> EmbeddedError {
+        match error {
+            EmbeddedError::Open { source, .. } => {
+                EmbeddedError::Open { path: self.shown.clone(), source }
+            }
+            error => error,
+        }
     }
 
     /// Whether what was read is of one state of the file.

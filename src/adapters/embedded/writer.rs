@@ -57,7 +57,8 @@ impl Inner {
     }
 
     fn open_writer(&self) -> Result<(Connection, Identity), EmbeddedError> {
-        let connection = open_writer(&self.path, false, self.options)?;
+        let connection = open_writer(&self.path, false, self.options);
+        let connection = connection.map_err(|error| self.as_given(error))?;
         let failed = |source| EmbeddedError::File { path: self.shown.clone(), source };
         let identity = Identity::of(&self.path).map_err(failed)?;
         let identity =
