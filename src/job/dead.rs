@@ -79,7 +79,7 @@ pub(super) async fn why_stale(
 ) -> PortResult<Option<String>> {
     let asked_at = row.request.requested_at;
     if now.duration_since(asked_at) > MAX_WAIT {
-        return Ok(Some(format!("it was asked for at {asked_at:.0}, more than 24 hours before")));
+        return Ok(Some(format!("it was asked for at {asked_at:.0}, more than 24 hours ago")));
     }
     if row.request.detail.keep_unpublished {
         // A set that is kept aside lies over nothing.

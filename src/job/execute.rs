@@ -195,9 +195,10 @@ impl<'a> Run<'a> {
             return Ok(None);
         };
         if let Some(why) = self.ledger.why_stale(&row).await? {
-            let failure = self.ledger.told(run_id, JobError::Stale { run_id, why }).await;
+            let stale = Err(self.ledger.told(run_id, JobError::Stale { run_id, why }).await);
+            note_end(&stale);
             self.release(lock).await;
-            return Err(failure);
+            return stale.map(Some);
         }
         self.begun(Ok(lock), run_id).await.map(Some)
     }

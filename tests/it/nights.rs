@@ -393,7 +393,7 @@ async fn a_request_that_was_left_behind_is_not_published_over_what_came_later() 
     assert_eq!(left_behind(hour, Some(RunStatus::Failed)).await, later);
     assert_eq!(left_behind(hour, Some(RunStatus::Refused)).await, done);
     assert_eq!(left_behind(day, None).await, done);
-    let long_ago = "it was asked for at 2026-01-09T11:59:59Z, more than 24 hours before";
+    let long_ago = "it was asked for at 2026-01-09T11:59:59Z, more than 24 hours ago";
     assert_eq!(left_behind(day + 1, None).await, format!("{old}{long_ago}"));
 }
 
