@@ -5,6 +5,7 @@
 
 mod mark;
 mod rows;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WorldError> {
         let store = store_to_serve(&loaded).await?;
+        uploads::remove_leftovers(&loaded.settings.output.dir, clock.now());
         Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0), schedule: None })
     }
 
@@ -134,14 +136,7 @@ impl Services for Desk {
         std::fs::create_dir_all(dir)
             .map_err(|error| ServiceError::internal("there is no folder for the file", error))?;
         let nth = self.n_uploads.fetch_add(1, Ordering::Relaxed);
-        let ending = match (format, is_packed) {
-            (UploadFormat::Csv, false) => "csv",
-            (UploadFormat::Csv, true) => "csv.gz",
-            (UploadFormat::Parquet, _) => "parquet",
-        };
-        // Processes of several containers may have the same number.
-        let (process, now_us) = (std::process::id(), self.clock.now().as_microsecond());
-        Ok(dir.join(format!(".upload-{now_us}-{process}-{nth}.{ending}")))
+        Ok(uploads::path(dir, self.clock.now(), nth, format, is_packed))
     }
 
     async fn fit(&self, ask: &FitAsk, cancel: &CancellationToken) -> Result<Fitted, ServiceError> {
