@@ -361,6 +361,10 @@ pub trait ScopeLocks: Send + Sync {
     /// Takes the scope's lock, or returns `None` at once where another run holds it. The lock ends
     /// with the process that holds it, however that dies.
     async fn try_lock(&self, scope: &str) -> PortResult<Option<Box<dyn ScopeLock>>>;
+
+    /// Whether anybody holds the scope's lock now. It is not taken for that: no run is refused
+    /// because somebody asked.
+    async fn is_locked(&self, scope: &str) -> PortResult<bool>;
 }
 
 /// A lock that is held until it is released or dropped.

@@ -5,6 +5,7 @@
 
 mod mark;
 mod rows;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tracing::warn;
 
 use super::launch::{Launch, LaunchError};
 use super::plan::{Ask, plan};
-use super::world::{WorldError, file_options, store};
+use super::world::{WorldError, file_options, store_to_serve};
 use super::{BootstrapError, outputs};
 use crate::adapters::file::{FileSource, Format};
 use crate::config::{ConfigError, Loaded, Override, Settings, Sources};
@@ -50,7 +51,8 @@ impl Desk {
         loaded: Loaded,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WorldError> {
-        let store = store(&loaded, true).await?;
+        let store = store_to_serve(&loaded).await?;
+        uploads::remove_leftovers(&loaded.settings.output.dir, clock.now());
         Ok(Self { sources, loaded, store, clock, n_uploads: AtomicU64::new(0), schedule: None })
     }
 
@@ -134,14 +136,7 @@ impl Services for Desk {
         std::fs::create_dir_all(dir)
             .map_err(|error| ServiceError::internal("there is no folder for the file", error))?;
         let nth = self.n_uploads.fetch_add(1, Ordering::Relaxed);
-        let ending = match (format, is_packed) {
-            (UploadFormat::Csv, false) => "csv",
-            (UploadFormat::Csv, true) => "csv.gz",
-            (UploadFormat::Parquet, _) => "parquet",
-        };
-        // Processes of several containers may have the same number.
-        let (process, now_us) = (std::process::id(), self.clock.now().as_microsecond());
-        Ok(dir.join(format!(".upload-{now_us}-{process}-{nth}.{ending}")))
+        Ok(uploads::path(dir, self.clock.now(), nth, format, is_packed))
     }
 
     async fn fit(&self, ask: &FitAsk, cancel: &CancellationToken) -> Result<Fitted, ServiceError> {
@@ -250,7 +245,9 @@ impl From<LaunchError> for ServiceError {
             }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
             LaunchError::Job(
-                error @ (JobError::ShardMisfit { .. } | JobError::GroupFailed { .. }),
+                error @ (JobError::Stale { .. }
+                | JobError::ShardMisfit { .. }
+                | JobError::GroupFailed { .. }),
             ) => Self::Refused { message: error.to_string(), hint: None },
             LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
         }

@@ -62,7 +62,7 @@ pub fn can_sample(loaded: &Loaded) -> bool {
 
 async fn embedded(loaded: &Loaded, store: StoreKind) -> Vec<Finding> {
     match open_embedded(&loaded.settings, Mode::Existing).await {
-        Ok(database) => database.examine().await,
+        Ok(database) => database.examine_records().await,
         // A run brings the schema up to date where the same file is its store.
         Err(error) if is_outdated(&error) && store == StoreKind::Embedded => {
             vec![left_to_run(&error)]

@@ -15,7 +15,8 @@ use crate::ports::{PortError, RecordSource};
 /// Adds a file's records to the embedded source.
 ///
 /// # Errors
-/// [`WorldError::Source`] of the file, [`WorldError::Store`] of the database.
+/// [`WorldError::Source`] of the file, [`WorldError::Store`] of the database; of kind
+/// [`Cancelled`](crate::ports::FailureKind::Cancelled) after the stop signal, where nothing is kept.
 pub async fn import_file(
     settings: &Settings,
     path: &Path,
@@ -24,7 +25,11 @@ pub async fn import_file(
 ) -> Result<ImportOutcome, WorldError> {
     let hashed = path.to_owned();
     let sha256 = tokio::task::spawn_blocking(move || sha256_of(&hashed).map_err(PortError::from));
-    let sha256 = sha256.await.unwrap_or_else(|_| Err(PortError::cancelled()));
+    // What is left of the thread ends with the process.
+    let sha256 = match cancel.run_until_cancelled(sha256).await {
+        Some(Ok(sha256)) => sha256,
+        Some(Err(_)) | None => Err(PortError::cancelled()),
+    };
     let file = ImportFile {
         name: path.display().to_string(),
         sha256: sha256.map_err(WorldError::Source)?,

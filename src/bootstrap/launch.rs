@@ -148,6 +148,10 @@ impl Launch {
         match self.beside_expired(cancel, work).await {
             Ok(None) => Ok(None),
             Ok(Some(report)) => self.finish(Some(run_id), Ok(report), cancel).await.map(Some),
+            // It is over, and nobody else tells of it.
+            Err(failure @ JobError::Stale { .. }) => {
+                self.finish(Some(run_id), Err(failure), cancel).await.map(Some)
+            }
             Err(failure) => Err(failure.into()),
         }
     }

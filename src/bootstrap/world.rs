@@ -53,6 +53,24 @@ pub async fn store(loaded: &Loaded, create: bool) -> Result<Arc<dyn Store>, Worl
     }
 }
 
+/// The same, for a process that stays up, and that reads whatever database is there by then.
+///
+/// # Errors
+/// Those of [`store`].
+pub(super) async fn store_to_serve(loaded: &Loaded) -> Result<Arc<dyn Store>, WorldError> {
+    match loaded.settings.store.kind {
+        StoreKind::Embedded => {
+            let options = Options { follows: true, ..embedded_options(&loaded.settings) };
+            let path = &loaded.settings.embedded.path;
+            let database = Embedded::open_with(path, Mode::Migrating, options).await;
+            let database = database.map_err(WorldError::Store)?;
+            database.migrate().await.map_err(WorldError::Store)?;
+            Ok(Arc::new(database))
+        }
+        StoreKind::SqlServer => store(loaded, true).await,
+    }
+}
+
 pub(super) async fn embedded(settings: &Settings, create: bool) -> PortResult<Embedded> {
     if !create {
         return open_embedded(settings, Mode::Existing).await;
@@ -63,11 +81,14 @@ pub(super) async fn embedded(settings: &Settings, create: bool) -> PortResult<Em
 }
 
 pub(super) async fn open_embedded(settings: &Settings, mode: Mode) -> PortResult<Embedded> {
+    Embedded::open_with(&settings.embedded.path, mode, embedded_options(settings)).await
+}
+
+fn embedded_options(settings: &Settings) -> Options {
     let pages_per_mb = (1 << 20) / Options::PAGE_BYTES;
     let quota = settings.embedded.max_size_mb;
     let max_pages = (quota > 0).then(|| quota.saturating_mul(pages_per_mb));
-    let options = Options { max_pages, ..Options::default() };
-    Embedded::open_with(&settings.embedded.path, mode, options).await
+    Options { max_pages, ..Options::default() }
 }
 
 /// Brings the store's schema up to date.

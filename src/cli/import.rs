@@ -12,8 +12,9 @@ use super::exit::Exit;
 use super::numbers::count;
 use super::run::world_failure;
 use super::signals::stop_token;
-use crate::bootstrap::{self, ImportOutcome};
+use crate::bootstrap::{self, ImportOutcome, WorldError};
 use crate::config::SourceKind;
+use crate::ports::FailureKind;
 
 /// Add the records of a CSV or Parquet file to the embedded database, dirt included.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let cancel = stop_token()?;
     let path = &options.file;
     let imported = bootstrap::import_file(&loaded.settings, path, options.again, &cancel).await;
-    match imported.map_err(world_failure)? {
+    match imported.map_err(import_failure)? {
         ImportOutcome::Imported(summary) => {
             if summary.n_rows == 0 {
                 tracing::warn!("`{}` has a header and no record", path.display());
@@ -62,6 +63,19 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
             let failure = Failure::new(Exit::Refused, what);
             Err(Hinted::new("`--again` adds its records once more", failure).into())
         }
+    }
+}
+
+/// The exit of an import that added nothing.
+fn import_failure(error: WorldError) -> anyhow::Error {
+    match error {
+        WorldError::Source(cause) | WorldError::Store(cause)
+            if cause.kind == FailureKind::Cancelled =>
+        {
+            let failure = Failure::new(Exit::Stopped, anyhow!("stopped; nothing was imported"));
+            Hinted::new("import it again when it suits", failure).into()
+        }
+        error => world_failure(error),
     }
 }
 

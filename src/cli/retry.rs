@@ -2,17 +2,21 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::context::Context;
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
 use super::pick::{RunChoice, open_store, pick_run, store_failure};
-use super::run::run_and_tell;
-use crate::bootstrap::Ask;
+use super::run::run_until_stopped;
+use super::signals::stop_token;
+use crate::bootstrap::{self, Ask};
 use crate::config::{Kept, Loaded};
 use crate::domain::{GroupKey, RequestDetail, RunRow, Trigger};
+use crate::job::end_dead;
 use crate::job::retry::{self, Decision, NothingToDo, RetryRefusal};
 use crate::ports::Store;
 
@@ -39,19 +43,54 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     if run.request.scope != loaded.settings.scope {
         return Err(foreign(&run));
     }
-    let groups = match decision(&*store, &run).await? {
+    // Heard from before a run is marked dead: who is to be notified of it is not lost with the process.
+    let cancel = stop_token()?;
+    let clock = bootstrap::clock();
+    let (run, dead) = settled(&*store, run, clock.now()).await?;
+    // Beside the retry: whoever is notified may not answer for minutes.
+    let telling = bootstrap::tell_of_dead(&loaded, &*store, &clock, &dead, &cancel);
+    let (ended, ()) = tokio::join!(again(&*store, &run, &options, context, &cancel), telling);
+    ended
+}
+
+/// The run as it stands once it is known whether its process lives, and the runs of its scope that were
+/// found dead.
+async fn settled(
+    store: &dyn Store,
+    run: RunRow,
+    now: Timestamp,
+) -> anyhow::Result<(RunRow, Vec<RunRow>)> {
+    if run.status.is_final() {
+        return Ok((run, Vec::new()));
+    }
+    // The parts of a run of several shards come and go, and no lock tells of them.
+    let request = run.request.detail.n_shards.is_none().then_some(run.id);
+    let dead = end_dead(store, &run.request.scope, request, now).await.map_err(store_failure)?;
+    let Some(dead) = dead else { return Ok((run, Vec::new())) };
+    let found = store.run(run.id).await.map_err(store_failure)?;
+    Ok((found.unwrap_or(run), dead))
+}
+
+async fn again(
+    store: &dyn Store,
+    run: &RunRow,
+    options: &Options,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let groups = match decision(store, run).await? {
         Decision::Whole => Vec::new(),
         Decision::Groups(groups) => groups,
-        Decision::Nothing(why) => return nothing(&run, why, context),
-        Decision::Refused(why) => return Err(refused(&run, why)),
+        Decision::Nothing(why) => return nothing(run, why, context),
+        Decision::Refused(why) => return Err(refused(run, why)),
     };
-    let loaded = settings_of(&*store, &run, context).await?;
-    let ask = ask(&run, groups, &options, context.user());
+    let loaded = settings_of(store, run, context).await?;
+    let ask = ask(run, groups, options, context.user());
     if ask.detail.force {
         let (of, before) = (run.id, &run.request.reason);
         warn!("the judge is overruled, as in run {of}, whose reason was: {before}");
     }
-    run_and_tell(&loaded, ask, context).await
+    run_until_stopped(&loaded, ask, context, cancel).await
 }
 
 async fn decision(store: &dyn Store, run: &RunRow) -> anyhow::Result<Decision> {
@@ -121,7 +160,7 @@ fn nothing(run: &RunRow, why: NothingToDo, context: &Context) -> anyhow::Result<
 fn refused(run: &RunRow, why: RetryRefusal) -> anyhow::Error {
     let hint = match why {
         RetryRefusal::NotOver => {
-            "wait for its end; the next run of the scope finds it where it died".to_owned()
+            "a run of the scope is at work: `speedfit status` shows it; wait for its end".to_owned()
         }
         RetryRefusal::Pruned => "`speedfit run --from … --to …` does its window again".to_owned(),
         RetryRefusal::Superseded(newer) => format!(

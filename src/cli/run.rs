@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::empty;
@@ -22,6 +23,7 @@ use crate::bootstrap::{
 use crate::config::{Loaded, Override, SourceKind};
 use crate::domain::{RequestDetail, Selector, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
+use crate::ports::{FailureKind, PortError};
 
 /// Read the records of the window, fit every region, judge, and publish the set.
 #[derive(Debug, Args)]
@@ -106,7 +108,17 @@ pub(super) async fn run_and_tell(
     ask: Ask,
     context: &Context,
 ) -> anyhow::Result<Exit> {
-    match launched(loaded, ask, context).await {
+    run_until_stopped(loaded, ask, context, &stop_token()?).await
+}
+
+/// The same, for a command that has begun to listen for the stop signal before.
+pub(super) async fn run_until_stopped(
+    loaded: &Loaded,
+    ask: Ask,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    match launched(loaded, ask, context, cancel).await {
         Err(error) if is_nothing_selected(&error) => {
             let message = error.to_string();
             if context.json() {
@@ -172,15 +184,19 @@ pub(super) struct Ran {
 
 /// Runs the job of the settings once and writes its outputs.
 pub(super) async fn run_once(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Ran> {
-    ran(launched(loaded, ask, context).await?)
+    ran(launched(loaded, ask, context, &stop_token()?).await?)
 }
 
-async fn launched(loaded: &Loaded, ask: Ask, context: &Context) -> anyhow::Result<Launched> {
-    let cancel = stop_token()?;
-    let launch = Launch::open(loaded, ask, bootstrap::clock(), &cancel).await;
+async fn launched(
+    loaded: &Loaded,
+    ask: Ask,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Launched> {
+    let launch = Launch::open(loaded, ask, bootstrap::clock(), cancel).await;
     let launch = launch.map_err(launch_failure)?;
     let progress = Told::new(context.progress());
-    let launched = launch.run(&progress, &cancel).await;
+    let launched = launch.run(&progress, cancel).await;
     progress.finish();
     launched.map_err(launch_failure)
 }
@@ -265,8 +281,17 @@ pub(super) fn job_failure(error: JobError) -> anyhow::Error {
 pub(super) fn world_failure(error: WorldError) -> anyhow::Error {
     // Their own words name the file; which half of the world it is, the exit code tells.
     match error {
-        WorldError::Source(cause) => Failure::new(Exit::SourceUnavailable, cause).into(),
-        WorldError::Store(cause) => Failure::new(Exit::StoreUnavailable, cause).into(),
+        WorldError::Source(cause) => {
+            Failure::new(unless_stopped(Exit::SourceUnavailable, &cause), cause).into()
+        }
+        WorldError::Store(cause) => {
+            Failure::new(unless_stopped(Exit::StoreUnavailable, &cause), cause).into()
+        }
         WorldError::Settings(cause) => cause.into(),
     }
+}
+
+/// The exit of a half of the world that failed, which a stop signal is no failure of.
+fn unless_stopped(exit: Exit, cause: &PortError) -> Exit {
+    if cause.kind == FailureKind::Cancelled { Exit::Stopped } else { exit }
 }

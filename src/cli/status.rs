@@ -14,7 +14,7 @@ use super::unsure::{self, Unsure};
 use crate::bootstrap;
 use crate::domain::{Publication, RunRow, RunStatus};
 use crate::job::history;
-use crate::ports::RunFilter;
+use crate::ports::{RunFilter, Store};
 
 /// Show what is current for the scope, how its last run went, and what to do next.
 #[derive(Debug, Args)]
@@ -31,6 +31,10 @@ struct Document<'a> {
     last_run: Option<RunRow>,
     /// The run that works now, or died.
     running: Option<RunRow>,
+    /// Whether `running` is at work; null where there is none, or nobody can say.
+    running_is_alive: Option<bool>,
+    /// Runs that were asked for and have not begun, newest first.
+    waiting: Vec<RunRow>,
     /// What of the current set is worth a look.
     unsure: Vec<Unsure>,
     next_step: String,
@@ -48,6 +52,9 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
     let runs = store.runs(&filter).await.map_err(store_failure)?;
     let moves = store.publications(scope, 0).await.map_err(store_failure)?;
     let running = runs.iter().find(|run| run.status == RunStatus::Running).cloned();
+    let (running, running_is_alive) = looked_after(&*store, running).await?;
+    let waiting: Vec<RunRow> =
+        runs.iter().filter(|run| run.status == RunStatus::Requested).cloned().collect();
     let last_run = runs.into_iter().next();
     let current = moves.first().cloned();
     let set = match &current {
@@ -57,12 +64,18 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
     let document = Document {
         scope,
         store: store.describe(),
-        next_step: next_step(current.as_ref(), last_run.as_ref(), running.as_ref()),
+        next_step: match (&running, running_is_alive, waiting.first()) {
+            (Some(run), is_alive, _) => step_beside(run, is_alive),
+            (None, _, Some(request)) => step_of_request(request),
+            (None, _, None) => next_step(current.as_ref(), last_run.as_ref()),
+        },
         last_published: moves.into_iter().find(|publication| publication.reason == history::RUN),
         unsure: set.as_ref().map(unsure::unsure).unwrap_or_default(),
         current,
         last_run,
         running,
+        running_is_alive,
+        waiting,
     };
     if context.json() {
         context.print_json(&document)?;
@@ -70,6 +83,29 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
         context.print(&text(&document, bootstrap::clock().now(), context.width()))?;
     }
     Ok(Exit::Done)
+}
+
+/// The run, if it is still `running`, and whether its process lives, which its scope's lock says: a run
+/// holds it from before its begin to after its end.
+async fn looked_after(
+    store: &dyn Store,
+    running: Option<RunRow>,
+) -> anyhow::Result<(Option<RunRow>, Option<bool>)> {
+    let Some(run) = running else { return Ok((None, None)) };
+    match store.is_locked(&run.request.scope).await {
+        Ok(true) => Ok((Some(run), Some(true))),
+        Ok(false) => {
+            // It may have ended just before the look at the lock.
+            let now = store.run(run.id).await.map_err(store_failure)?;
+            let now = now.filter(|now| now.status == RunStatus::Running);
+            let is_alive = now.as_ref().map(|_| false);
+            Ok((now, is_alive))
+        }
+        Err(error) => {
+            tracing::warn!("whether run {} is at work cannot be seen: {error}", run.id);
+            Ok((Some(run), None))
+        }
+    }
 }
 
 fn text(document: &Document<'_>, now: Timestamp, width: Option<u16>) -> String {
@@ -102,8 +138,19 @@ fn text(document: &Document<'_>, now: Timestamp, width: Option<u16>) -> String {
 fn below(mut text: String, document: &Document<'_>, width: Option<u16>) -> String {
     if let Some(run) = &document.running {
         let since = moment(run.started_at);
-        let what = format!("run {}, since {since}; or it died, which the next run finds", run.id);
-        text.push_str(&field("running", &what, width));
+        let (name, what) = match document.running_is_alive {
+            Some(true) => ("running", String::new()),
+            Some(false) => {
+                ("died", "; its process is gone, and nothing of it was published".into())
+            }
+            None => ("running", "; or it died, which the next run finds".to_owned()),
+        };
+        text.push_str(&field(name, &format!("run {}, since {since}{what}", run.id), width));
+    }
+    for run in &document.waiting {
+        let asked_at = moment(Some(run.request.requested_at));
+        let what = format!("run {}, asked for at {asked_at}, has not begun", run.id);
+        text.push_str(&field("waiting", &what, width));
     }
     text.push_str(&field("next", &document.next_step, width));
     if let Some(run) = &document.last_run {
@@ -113,21 +160,35 @@ fn below(mut text: String, document: &Document<'_>, width: Option<u16>) -> Strin
     text
 }
 
-/// What the operator can do now.
-fn next_step(
-    current: Option<&Publication>,
-    last_run: Option<&RunRow>,
-    running: Option<&RunRow>,
-) -> String {
-    if let Some(run) = running {
-        return format!("wait for the end of run {}", run.id);
+/// What the operator can do about a run that works or died.
+fn step_beside(run: &RunRow, is_alive: Option<bool>) -> String {
+    let id = run.id;
+    if is_alive == Some(false) {
+        format!("`speedfit retry {id}` does it again, and so does the next `speedfit run`")
+    } else {
+        format!("wait for the end of run {id}")
     }
+}
+
+/// What the operator can do about a run that has not begun.
+fn step_of_request(run: &RunRow) -> String {
+    let id = run.id;
+    if run.request.detail.n_shards.is_some() {
+        return format!("run {id} waits for its shards: `speedfit show {id}` says for how many");
+    }
+    format!(
+        "run {id} begins within a minute, or its process died: then `speedfit retry {id}` makes it, \
+         and the next `speedfit run` ends it"
+    )
+}
+
+/// What the operator can do now, where nothing works or waits.
+fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String {
     let Some(run) = last_run else { return "`speedfit run` makes the first set".to_owned() };
     let id = run.id;
     match run.status {
-        RunStatus::Requested | RunStatus::Running => {
-            format!("run {id} was asked for and has not begun: `speedfit runs` shows its end")
-        }
+        RunStatus::Requested => step_of_request(run),
+        RunStatus::Running => step_beside(run, None),
         RunStatus::Done | RunStatus::Partial => {
             let left = current.filter(|mark| mark.run_id != id && mark.reason != history::RUN);
             match (left, run.status) {
@@ -156,8 +217,11 @@ fn next_step(
             "mend what the outcome below says; `speedfit doctor` looks for it; then `speedfit run`"
                 .to_owned()
         }
+        RunStatus::Abandoned if run.started_at.is_none() => {
+            format!("`speedfit run`: run {id} was asked for, and its process died before it began")
+        }
         RunStatus::Abandoned => {
-            "`speedfit run`: the last one died; its host's logs say more".to_owned()
+            format!("`speedfit retry`, or `speedfit run`: run {id} died; its host's logs say more")
         }
     }
 }

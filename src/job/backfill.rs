@@ -205,7 +205,7 @@ fn slot(window: Window, settings_hash: &str, n_earlier: usize) -> String {
 /// # Errors
 /// [`FailureKind::Refused`] where another run of the scope is active; the store's.
 pub async fn settle(store: &dyn Store, scope: &str, now: Timestamp) -> PortResult<Vec<RunRow>> {
-    end_dead(store, scope, now).await?.ok_or_else(|| {
+    end_dead(store, scope, None, now).await?.ok_or_else(|| {
         let what = format!("another run of scope `{scope}` is active");
         PortError::new(FailureKind::Refused, what)
             .with_hint("`speedfit runs` shows it; wait for its end, then start again")

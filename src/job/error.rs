@@ -45,6 +45,14 @@ pub enum JobError {
         #[source]
         cause: PortError,
     },
+    /// A request that was left behind, too late to be begun.
+    #[error("run {run_id} was asked for and never begun, and is not begun any more: {why}")]
+    Stale {
+        /// The run.
+        run_id: RunId,
+        /// Why not.
+        why: String,
+    },
     /// A shard that is no part of the run that is open.
     #[error("this shard is no part of run {run_id}, which is open: {why}")]
     ShardMisfit {
@@ -95,7 +103,7 @@ impl JobError {
         match self {
             Self::Source { .. } => EXIT_SOURCE,
             Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
-            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
+            Self::ScopeBusy { .. } | Self::Stale { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
             Self::GroupFailed { .. } => EXIT_NOTHING_PUBLISHED,
             Self::Cancelled => EXIT_STOPPED,
         }
@@ -108,7 +116,7 @@ impl JobError {
         match self {
             Self::Source { cause, .. } | Self::Store { cause, .. } => cause.kind.is_transient(),
             Self::LockLost { .. } | Self::ScopeBusy { .. } | Self::Cancelled => true,
-            Self::ShardMisfit { .. } | Self::GroupFailed { .. } => false,
+            Self::Stale { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => false,
         }
     }
 
@@ -120,6 +128,7 @@ impl JobError {
             Self::ScopeBusy { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => {
                 RunStatus::Refused
             }
+            Self::Stale { .. } => RunStatus::Abandoned,
             Self::Cancelled => RunStatus::Cancelled,
         }
     }

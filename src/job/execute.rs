@@ -82,7 +82,7 @@ pub async fn execute_requested(
 /// request is no longer waiting; under the lock nobody else can begin it.
 ///
 /// # Errors
-/// Those of [`execute`].
+/// Those of [`execute`]; [`JobError::Stale`] where it is not begun any more, and has been ended.
 pub async fn pick_up(
     run_id: RunId,
     plan: &RunPlan,
@@ -172,8 +172,13 @@ impl<'a> Run<'a> {
     async fn asked_earlier(&self, run_id: RunId) -> Result<RunReport, JobError> {
         let lock = self.lock(run_id).await;
         let row = self.ledger.row(run_id).await;
-        if row.is_some_and(|row| row.status != RunStatus::Requested) {
-            let cause = PortError::new(FailureKind::Taken, "another process has begun it");
+        if let Some(row) = row.filter(|row| row.status != RunStatus::Requested) {
+            let why = match row.status {
+                // Whoever held the lock meanwhile took it for dead.
+                RunStatus::Abandoned => "a run that was asked for later has begun meanwhile",
+                _ => "another process has begun it",
+            };
+            let cause = PortError::new(FailureKind::Taken, why);
             return Err(JobError::of_store(&*self.world.store, "begin the run", cause));
         }
         self.begun(lock, run_id).await
@@ -186,8 +191,14 @@ impl<'a> Run<'a> {
             lock => lock?,
         };
         let row = self.ledger.row(run_id).await;
-        if row.is_none_or(|row| row.status != RunStatus::Requested) {
+        let Some(row) = row.filter(|row| row.status == RunStatus::Requested) else {
             return Ok(None);
+        };
+        if let Some(why) = self.ledger.why_stale(&row).await? {
+            let stale = Err(self.ledger.told(run_id, JobError::Stale { run_id, why }).await);
+            note_end(&stale);
+            self.release(lock).await;
+            return stale.map(Some);
         }
         self.begun(Ok(lock), run_id).await.map(Some)
     }
@@ -270,10 +281,12 @@ impl<'a> Run<'a> {
 
     /// The work, and its one publishing transaction.
     async fn publish(&self, run_id: RunId) -> Result<RunReport, JobError> {
-        self.ledger.begin(&self.plan.request.scope, run_id).await?;
+        let scope = &self.plan.request.scope;
+        let begun_at = self.ledger.begin(scope, run_id).await?;
         self.observer.notice(RunEvent::Started(run_id));
-        let report = self.work().await?;
-        self.conclude(run_id, report).await
+        let worked = self.work().await;
+        self.ledger.end_older_requests(scope, run_id, begun_at).await;
+        self.conclude(run_id, worked?).await
     }
 
     async fn conclude(&self, run_id: RunId, mut report: RunReport) -> Result<RunReport, JobError> {

@@ -1,14 +1,16 @@
 //! The run's dealings with the store: its rows in the ledger, and the one publishing transaction.
 
+use jiff::Timestamp;
 use tracing::warn;
 
+use super::dead;
 use super::error::JobError;
 use super::execute::World;
 use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
 use crate::domain::{ParameterSet, Publication, RunCounts, RunId, RunRow, RunStatus};
-use crate::ports::{Clock, Conclusion, PortError, ScopeLock, Store};
+use crate::ports::{Clock, Conclusion, FailureKind, PortError, ScopeLock, Store};
 
 /// The run's dealings with the store, with errors that name them.
 pub(super) struct Ledger<'a> {
@@ -54,15 +56,44 @@ impl<'a> Ledger<'a> {
         JobError::of_store(self.store, operation, cause)
     }
 
-    /// Marks dead runs, and this one as running.
-    pub(super) async fn begin(&self, scope: &str, run_id: RunId) -> Result<(), JobError> {
+    /// Marks dead runs, and this one as running; returns when it began.
+    pub(super) async fn begin(&self, scope: &str, run_id: RunId) -> Result<Timestamp, JobError> {
         let now = self.clock.now();
         let dead = self.grace.unless_stopped(self.store.abandon_dead(scope, now)).await;
         for dead_id in dead.map_err(|cause| self.error("mark dead runs", cause))? {
             warn!(run = dead_id.0, "run died without a word, marked abandoned");
         }
         let started = self.grace.unless_stopped(self.store.start(run_id, now)).await;
-        started.map_err(|cause| self.error("start the run", cause))
+        started.map_err(|cause| self.error("start the run", cause))?;
+        Ok(now)
+    }
+
+    /// Ends the requests of the scope that are older than this run, which holds its lock since it
+    /// began: their processes are dead, or were refused since. Not sooner than after the work, so that
+    /// whoever lives has had time to say so; dated when this run began, so that it is found to have met
+    /// them. What does not succeed here is left to the next run.
+    pub(super) async fn end_older_requests(&self, scope: &str, run_id: RunId, begun_at: Timestamp) {
+        let older = dead::older_requests(self.store, scope, run_id);
+        let ended = self.grace.unless_stopped(async {
+            for old in older.await? {
+                let why = format!("asked for and never begun; run {run_id} has begun since");
+                self.store.conclude(&dead::abandoned(old, why, begun_at)).await?;
+                warn!(run = old.0, "the request was never begun, marked abandoned");
+            }
+            Ok(())
+        });
+        if let Err(why) = ended.await
+            && why.kind != FailureKind::Cancelled
+        {
+            warn!("older requests could not be ended: {why}");
+        }
+    }
+
+    /// Why the request is not to be begun any more; `None` where it is.
+    pub(super) async fn why_stale(&self, row: &RunRow) -> Result<Option<String>, JobError> {
+        let stale = dead::why_stale(self.store, row, self.clock.now());
+        let stale = self.grace.unless_stopped(stale).await;
+        stale.map_err(|cause| self.error("look for later runs", cause))
     }
 
     /// The one publishing transaction.

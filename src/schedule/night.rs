@@ -124,6 +124,8 @@ impl Ended {
         let outcome = match error {
             JobError::Store { cause, .. } if cause.kind == FailureKind::Taken => Outcome::Taken,
             JobError::Cancelled => Outcome::Cancelled,
+            // The ledger has it, and whoever asked is told of it.
+            JobError::Stale { .. } => Outcome::Over(RunStatus::Abandoned),
             JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => {
                 Outcome::Over(RunStatus::Refused)
             }

@@ -198,7 +198,7 @@ impl Scope {
         if self.rows_with(store, RunStatus::Running).await?.is_empty() {
             return Ok(false);
         }
-        let Some(dead) = end_dead(store, scope, now).await? else { return Ok(true) };
+        let Some(dead) = end_dead(store, scope, None, now).await? else { return Ok(true) };
         self.tell_of_dead(dead);
         Ok(false)
     }

@@ -4,6 +4,8 @@
 
 mod files;
 mod outputs;
+#[cfg(target_os = "linux")]
+mod read_only;
 mod records;
 mod room;
 mod settings;

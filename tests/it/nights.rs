@@ -15,13 +15,14 @@ use speedfit::adapters::memory::{Hold, ManualClock, MemorySource, MemoryStore};
 use speedfit::domain::{Publication, RunId, RunRequest, RunRow, RunStatus, Trigger};
 use speedfit::job::{JobError, Silent, World, execute_requested, pick_up};
 use speedfit::ports::{
-    Clock as _, FailureKind, RunFilter, RunJournal as _, SchemaAdmin as _, Store,
+    Clock as _, FailureKind, ParameterStore as _, RunFilter, RunJournal as _, SchemaAdmin as _,
+    Store,
 };
 use speedfit::schedule::{Missed, Rules, ScopeState, slot_moment};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::support::at;
+use crate::support::{at, ending, publication, published, running, set};
 use crate::tds_store::StoreServer;
 use scripted::{Feed, Stage, calendar};
 
@@ -343,6 +344,82 @@ async fn a_request_that_was_left_behind_is_done_as_it_asks() {
             (RunStatus::Requested, String::new()),
         ]
     );
+}
+
+/// A request of so long ago, a later run that came to this end, and what becomes of the request.
+async fn left_behind(age_s: u64, later: Option<RunStatus>) -> String {
+    let clock = Arc::new(ManualClock::new(at("2026-01-10T12:00:00Z")));
+    let store = MemoryStore::default();
+    let asked = |age_s| RunRequest {
+        scope: "city".to_owned(),
+        requested_at: clock.now() - Duration::from_secs(age_s),
+        ..crate::job::plan().request
+    };
+    let run_id = store.request(&asked(age_s)).await.unwrap();
+    match later {
+        None => {}
+        Some(RunStatus::Done) => {
+            published(&store, "city", set(&["North"], 40.0)).await.unwrap();
+        }
+        Some(RunStatus::Refused) => {
+            // It never had the lock.
+            let refused = store.request(&asked(120)).await.unwrap();
+            store.conclude(&ending(refused, RunStatus::Refused)).await.unwrap();
+        }
+        Some(status) => {
+            let begun = running(&store, "city").await.unwrap();
+            store.conclude(&ending(begun, status)).await.unwrap();
+        }
+    }
+    let before = store.mark("city").await.unwrap();
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let stage = Stage::new(&clock).with("city", shared, rules(), |_| Feed::Times(1.0));
+    stage.play_until(clock.now() + Duration::from_secs(30)).await;
+    let row = store.run(run_id).await.unwrap().unwrap();
+    let is_done = row.status == RunStatus::Done;
+    assert_eq!(store.mark("city").await.unwrap() != before, is_done, "{row:?}");
+    format!("{}: {}", row.status, row.message)
+}
+
+/// What came later is never covered by what was asked for before, and no request is begun on another
+/// day than that on which it was made.
+#[tokio::test]
+async fn a_request_that_was_left_behind_is_not_published_over_what_came_later() {
+    let (hour, day) = (3600, 86_400);
+    let done = "done: 1 of 1 groups published";
+    let old = "abandoned: run 1 was asked for and never begun, and is not begun any more: ";
+    let later = format!("{old}run 2 was asked for later and has begun");
+    assert_eq!(left_behind(hour, Some(RunStatus::Done)).await, later);
+    assert_eq!(left_behind(hour, Some(RunStatus::Failed)).await, later);
+    assert_eq!(left_behind(hour, Some(RunStatus::Refused)).await, done);
+    assert_eq!(left_behind(day, None).await, done);
+    let long_ago = "it was asked for at 2026-01-09T11:59:59Z, more than 24 hours ago";
+    assert_eq!(left_behind(day + 1, None).await, format!("{old}{long_ago}"));
+}
+
+/// A person who moves the mark means what is there then, not what was asked for before.
+#[tokio::test]
+async fn a_request_that_was_left_behind_is_not_published_over_what_a_person_chose() {
+    let clock = Arc::new(ManualClock::new(at("2026-01-31T04:00:00Z")));
+    let store = MemoryStore::default();
+    let first = published(&store, "city", set(&["North"], 40.0)).await.unwrap();
+    published(&store, "city", set(&["North"], 41.0)).await.unwrap();
+    let asked = RunRequest {
+        scope: "city".to_owned(),
+        requested_at: clock.now() - Duration::from_secs(3600),
+        ..crate::job::plan().request
+    };
+    let run_id = store.request(&asked).await.unwrap();
+    let published_at = clock.now() - Duration::from_secs(1800);
+    let choice = Publication { published_at, ..publication("city", first, "rollback") };
+    store.publish(&choice).await.unwrap();
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let stage = Stage::new(&clock).with("city", shared, rules(), |_| Feed::Times(1.0));
+    stage.play_until(clock.now() + Duration::from_secs(30)).await;
+    let row = store.run(run_id).await.unwrap().unwrap();
+    assert_eq!(row.status, RunStatus::Abandoned);
+    assert!(row.message.ends_with("timer made run 1 current since (rollback)"), "{}", row.message);
+    assert_eq!(store.mark("city").await.unwrap().unwrap(), choice);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use speedfit::adapters::memory::ManualClock;
 use speedfit::bootstrap::{Ask, Launch};
@@ -15,7 +16,6 @@ use speedfit::config::{Override, Settings, Sources};
 use speedfit::domain::Trigger;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::at;
 use crate::support::program::{Desk, Ended};
 
 /// Records of one region that `kwh` fits well.
@@ -147,7 +147,7 @@ fn a_schedule_that_runs_ends_with_130_and_the_run_is_cancelled() {
     assert_eq!(statuses, ["cancelled"]);
 }
 
-/// Writes a request, long ago, of a process that died before it began.
+/// Writes a request, some minutes ago, of a process that died before it began.
 async fn left_behind(desk: &Desk, reason: &str, change: &[(&str, &str)]) {
     let flag = |(key, value): (&str, &str)| Override::new("--set", key, value);
     let path = |name: &str| desk.path(name).display().to_string();
@@ -156,7 +156,8 @@ async fn left_behind(desk: &Desk, reason: &str, change: &[(&str, &str)]) {
     overrides.push(flag(("embedded.path", &path("speedfit.db"))));
     overrides.extend(change.iter().copied().map(flag));
     let loaded = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
-    let clock = Arc::new(ManualClock::new(at("2026-01-10T12:00:00Z")));
+    let second = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let clock = Arc::new(ManualClock::new(second - Duration::from_secs(300)));
     let ask = Ask { reason: reason.to_owned(), ..Ask::new(Trigger::Api, "someone") };
     let launch = Launch::prepare(&loaded, ask, clock).await.unwrap();
     launch.request(&CancellationToken::new()).await.unwrap();
@@ -167,7 +168,7 @@ async fn requests_that_were_left_behind_are_done_with_their_own_settings() {
     let desk = Desk::new();
     trips(&desk);
     left_behind(&desk, "as it is", &[]).await;
-    left_behind(&desk, "flags of a run", &[("fit.model", "power"), ("window.days", "30")]).await;
+    left_behind(&desk, "flags of a run", &[("fit.model", "power"), ("window.days", "20000")]).await;
     left_behind(&desk, "other settings", &[("fit.max_iterations", "77")]).await;
     left_behind(&desk, "another source", &[("source.host", "elsewhere")]).await;
     let source = format!("file.path={}", desk.path("trips.csv").display());
@@ -277,7 +278,7 @@ fn the_next_moments_are_shown_with_their_offset() {
     for moment in moments {
         let local: jiff::Zoned = {
             let local = moment["local"].as_str().unwrap().split_once(' ').unwrap().1;
-            let utc: jiff::Timestamp = local.parse().unwrap();
+            let utc: Timestamp = local.parse().unwrap();
             assert_eq!(moment["utc"], utc.to_string());
             utc.to_zoned(jiff::tz::TimeZone::get("Europe/London").unwrap())
         };

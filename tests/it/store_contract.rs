@@ -148,6 +148,7 @@ macro_rules! store_keeps_the_contract {
                 one_holder_at_a_time,
                 scopes_are_locked_apart,
                 a_dropped_lock_is_free,
+                whether_a_lock_is_held_is_seen_without_taking_it,
                 a_held_lock_is_not_lost,
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::adapters::ledger_rules::LedgerError;
 use crate::adapters::migrate::MigrationError;
@@ -82,6 +82,20 @@ pub enum EmbeddedError {
         /// Why it failed.
         source: StatementError,
     },
+    /// The path leads to another file than the one that was opened, or to none.
+    #[error("`{path}` was deleted or replaced while it was open")]
+    Replaced {
+        /// The file.
+        path: String,
+    },
+    /// The lock file of imports beside the database.
+    #[error("cannot lock imports by `{path}`")]
+    ImportLock {
+        /// The lock file.
+        path: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
     /// The lock file beside the database.
     #[error("cannot lock scope `{scope}` by `{path}`")]
     Lock {
@@ -112,6 +126,12 @@ pub enum StatementError {
     /// The schema is not one to work on.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// An import holds the lock of writers, for as long as it lasts.
+    #[error("an import is writing: `{0}`")]
+    ImportWrites(String),
+    /// Files that no lock protects were written while they were read.
+    #[error("it was written while it was read")]
+    Changed,
     /// Lengths by class of road are needed, and no import has any.
     #[error("no file with lengths by class of road was imported")]
     NoLengths,
@@ -138,8 +158,18 @@ impl From<rusqlite::Error> for SqliteError {
 
 impl fmt::Display for SqliteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_full(&self.0) {
+            // SQLite calls it a disk I/O error where it makes room for shared memory.
+            return f.write_str("database or disk is full");
+        }
         self.0.fmt(f)
     }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 impl std::error::Error for SqliteError {}
@@ -153,13 +183,17 @@ impl EmbeddedError {
         match self {
             Self::FileMissing { .. } | Self::FolderMissing { .. } => FailureKind::Missing,
             Self::IsFolder { .. } | Self::NotOurs { .. } => FailureKind::Malformed,
-            Self::File { source, .. } | Self::Lock { source, .. } => kind_of_io(source),
+            Self::File { source, .. }
+            | Self::Lock { source, .. }
+            | Self::ImportLock { source, .. } => kind_of_io(source),
+            Self::Replaced { .. } => FailureKind::Unreachable,
             Self::Open { source, .. } => kind_of_sqlite(&source.0),
             Self::Outdated { .. } => FailureKind::SchemaOutdated,
             Self::Foreign { .. } => FailureKind::SchemaForeign,
             Self::Ledger { source, .. } => match source {
                 StatementError::Sqlite(error) => kind_of_sqlite(&error.0),
                 StatementError::Migration(_) => FailureKind::SchemaForeign,
+                StatementError::ImportWrites(_) | StatementError::Changed => FailureKind::Busy,
                 StatementError::NoLengths => FailureKind::Missing,
                 StatementError::Cancelled => FailureKind::Cancelled,
                 StatementError::Rule(rule) => rule.kind(),
@@ -181,10 +215,19 @@ impl EmbeddedError {
                 "import a file with columns `length_<class>_km`, or those of `columns.lengths`, \
                  or fit another model",
             ),
-            Self::Foreign { .. } | Self::Outdated { .. } | Self::Task { .. } => None,
-            Self::File { .. } | Self::Open { .. } | Self::Ledger { .. } | Self::Lock { .. } => {
-                hint_for(self.kind())
+            Self::Replaced { .. } => Some(
+                "what this program wrote to it last may be lost: find out who deletes or restores it, \
+                 then look at `speedfit status` and run again",
+            ),
+            Self::Ledger { source: StatementError::ImportWrites(_), .. } => {
+                Some("wait for the end of the import, or stop it, then try again")
             }
+            Self::Foreign { .. } | Self::Outdated { .. } | Self::Task { .. } => None,
+            Self::File { .. }
+            | Self::Open { .. }
+            | Self::Ledger { .. }
+            | Self::Lock { .. }
+            | Self::ImportLock { .. } => hint_for(self.kind()),
         }
     }
 }
@@ -238,11 +281,11 @@ fn kind_of_sqlite(error: &rusqlite::Error) -> FailureKind {
         };
     };
     match failure.code {
+        _ if is_full(error) => FailureKind::Full,
         ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => FailureKind::Malformed,
         ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::FileLockingProtocolFailed => FailureKind::Busy,
-        ErrorCode::DiskFull => FailureKind::Full,
         // SQLite tells no more of a file that it cannot open; that it is there was seen before.
         ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen => {
             FailureKind::Denied

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{EmbeddedError, StatementError};
+use super::locks::{self, ImportLock};
 use super::rows::{count_stored, time, time_text};
-use super::{Embedded, Mode, blocking, connection, in_transaction, lengths};
+use super::writer::Patience;
+use super::{Embedded, blocking, connection, lengths};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
 use crate::ports::{Lengths, PortError, PortResult, ReadQuery, RecordSource};
@@ -111,15 +113,22 @@ impl Embedded {
         let inner = Arc::clone(&self.inner);
         let doing = format!("import `{}`", file.name);
         blocking(move || {
-            // A connection of its own: the ledger stays readable and fails as busy, not silently
-            // late, while a long import writes.
-            let mut writer = connection::open_writer(&inner.path, Mode::Existing, inner.options)?;
-            let written =
-                in_transaction(&mut writer, TransactionBehavior::Immediate, |transaction| {
-                    insert_file(transaction, &file, now, inlet)
-                });
+            // By it others know for whom they wait.
+            let Some(_lock) = ImportLock::take(&inner.path, &file.name)? else {
+                let other = locks::import_at_work(&inner.path).unwrap_or_default();
+                let source = StatementError::ImportWrites(other);
+                return Err(EmbeddedError::ledger(doing, &inner.shown, source));
+            };
+            inner.check_identity()?;
+            // A connection of its own: the ledger stays readable while a long import writes.
+            let writer = connection::open_writer(&inner.path, false, inner.options);
+            let writer = writer.map_err(|error| inner.as_given(error))?;
+            let written = inner.in_transaction(&writer, &Patience::little(), |transaction| {
+                insert_file(transaction, &file, now, inlet)
+            });
             match written {
                 Ok(outcome) => {
+                    inner.check_identity()?;
                     give_back_log(&writer);
                     Ok(Some(outcome))
                 }

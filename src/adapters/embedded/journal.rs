@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StatementError;
 use super::rows::{self, limit_stored, time_text};
-use super::{Embedded, conclude};
+use super::{Embedded, conclude, writer};
 use crate::adapters::detail_text::request_text;
 use crate::adapters::ledger_rules::{self, ABANDONED, LedgerError};
 use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus, Trigger};
@@ -34,7 +34,9 @@ impl RunJournal for Embedded {
 
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
         let conclusion = conclusion.clone();
-        self.write(format!("conclude run {}", conclusion.run_id), move |transaction| {
+        let doing = format!("conclude run {}", conclusion.run_id);
+        // What a night has made is not thrown away for an import that began meanwhile.
+        self.write_beside_imports(writer::PATIENCE, doing, move |transaction| {
             conclude::conclude(transaction, &conclusion)
         })
         .await

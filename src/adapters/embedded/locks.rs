@@ -6,8 +6,10 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::future::pending;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -34,6 +36,19 @@ impl ScopeLocks for Embedded {
         .await?;
         Ok(file.map(|file| Box::new(FileLock { _file: file }) as Box<dyn ScopeLock>))
     }
+
+    async fn is_locked(&self, scope: &str) -> PortResult<bool> {
+        let (inner, scope) = (Arc::clone(&self.inner), scope.to_owned());
+        blocking(move || {
+            let path = lock_path(&inner.path, &scope);
+            is_held(&path).map_err(|source| EmbeddedError::Lock {
+                scope,
+                path: path.display().to_string(),
+                source,
+            })
+        })
+        .await
+    }
 }
 
 /// Held as long as the file is open.
@@ -53,13 +68,77 @@ impl ScopeLock for FileLock {
     }
 }
 
-fn lock_file(path: &Path) -> std::io::Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
+/// Who asks whether a file is locked holds it for a few microseconds, shared. So nobody is refused
+/// before a second and a third look some time later.
+const LOOKS: u32 = 5;
+/// Time between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The file, made where it is not there, and locked; `None` where another holds it. Blocks.
+pub(super) fn lock_file(path: &Path) -> std::io::Result<Option<File>> {
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+    for nth in 1..=LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if nth < LOOKS => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether anybody holds the lock of the file; nobody does where it is not there. Blocks for no time.
+pub(super) fn is_held(path: &Path) -> std::io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// The lock of imports, which lasts as long as an import; its file holds what is imported.
+#[derive(Debug)]
+pub(super) struct ImportLock {
+    _file: File,
+}
+
+impl ImportLock {
+    /// Takes it, for an import of that name; `None` where another holds it. Blocks.
+    pub(super) fn take(database: &Path, name: &str) -> Result<Option<Self>, EmbeddedError> {
+        let path = import_lock_path(database);
+        let taken = lock_file(&path).and_then(|file| {
+            let Some(mut file) = file else { return Ok(None) };
+            file.set_len(0)?;
+            file.write_all(name.as_bytes())?;
+            Ok(Some(Self { _file: file }))
+        });
+        taken.map_err(|source| EmbeddedError::ImportLock {
+            path: path.display().to_string(),
+            source,
+        })
+    }
+}
+
+/// What is imported now, if anything is, and that can be seen. Blocks for no time.
+pub(super) fn import_at_work(database: &Path) -> Option<String> {
+    let path = import_lock_path(database);
+    if !is_held(&path).unwrap_or(false) {
+        return None;
+    }
+    Some(std::fs::read_to_string(&path).unwrap_or_default())
+}
+
+/// Scopes have a hash in the names of theirs.
+fn import_lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".import.lock");
+    PathBuf::from(name)
 }
 
 fn lock_path(database: &Path, scope: &str) -> PathBuf {

@@ -2,8 +2,9 @@
 //! the tests, the demo.
 //!
 //! Every call runs on tokio's blocking threads. Writes pass through one connection behind a mutex,
-//! one immediate transaction each; reads have connections of their own, so that in WAL mode
-//! neither waits for the other. Knows nothing of fitting or of what the job makes of the records.
+//! opened for the first of them, one immediate transaction each; reads have connections of their own,
+//! so that in WAL mode neither waits for the other, and need nothing that a file or a folder that may
+//! only be read would refuse. Knows nothing of fitting or of what the job makes of the records.
 //! The file must be on a local disk: WAL does not work across machines. Numbers come back bit for
 //! bit, except the sign of a zero, which SQLite drops.
 
@@ -21,15 +22,18 @@ mod rows;
 mod schema;
 mod shards;
 mod source;
+mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::ports::{PortError, PortResult};
+use connection::{Identity, Reader};
 use readers::Readers;
+use writer::Writer;
 
 pub use error::{EmbeddedError, SqliteError, StatementError};
 pub use import::{ImportError, ImportFile, ImportOutcome, ImportSummary};
@@ -51,6 +55,9 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// Quota: pages of [`PAGE_BYTES`](Self::PAGE_BYTES) that the file may grow to; `None` leaves it to the disk.
     pub max_pages: Option<u32>,
+    /// Whether a file that has replaced the one that was opened is taken for it: by a process that
+    /// stays up, and not within a run, which must end in the file in which it began.
+    pub follows: bool,
 }
 
 impl Options {
@@ -60,7 +67,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), max_pages: None }
+        Self { busy_timeout: Duration::from_secs(5), max_pages: None, follows: false }
     }
 }
 
@@ -77,16 +84,57 @@ struct Inner {
     /// The file itself, links resolved, so that its locks have one name.
     path: PathBuf,
     options: Options,
+    /// Which file it was when it was opened.
+    identity: Option<Identity>,
     /// Before the writer: the connection that is closed last folds the log into the file, which one that
     /// only reads cannot.
     readers: Readers,
-    writer: Mutex<Connection>,
+    writer: Writer,
 }
 
 impl Inner {
-    fn writer(&self) -> MutexGuard<'_, Connection> {
-        // A panic in an earlier write rolled its transaction back: the connection is sound.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the path still leads to the file that was opened; what is written to another is lost.
+    fn check_identity(&self) -> Result<(), EmbeddedError> {
+        if self.options.follows {
+            return Ok(());
+        }
+        self.check_is(self.identity)
+    }
+
+    fn check_is(&self, identity: Option<Identity>) -> Result<(), EmbeddedError> {
+        let path = || self.shown.clone();
+        match Identity::of(&self.path) {
+            Ok(found) if found.is_some() && found == identity => Ok(()),
+            Ok(_) => Err(EmbeddedError::Replaced { path: path() }),
+            Err(source) => Err(EmbeddedError::File { path: path(), source }),
+        }
+    }
+
+    /// A connection for reading, to the file that was opened.
+    fn reader(&self) -> Result<Reader, EmbeddedError> {
+        let reader = self.readers.take(&self.path, self.options);
+        // First: why another file cannot be opened is no matter.
+        self.check_identity()?;
+        reader.map_err(|error| self.as_given(error))
+    }
+
+    /// The error, with the file's name as it was given.
+    fn as_given(&self, error: EmbeddedError) -> EmbeddedError {
+        match error {
+            EmbeddedError::Open { source, .. } => {
+                EmbeddedError::Open { path: self.shown.clone(), source }
+            }
+            error => error,
+        }
+    }
+
+    /// Whether what was read is of one state of the file.
+    fn check_whole(&self, doing: &str, reader: &Reader) -> Result<(), EmbeddedError> {
+        if reader.is_torn(&self.path) {
+            let source = StatementError::Changed;
+            return Err(EmbeddedError::ledger(doing.to_owned(), &self.shown, source));
+        }
+        Ok(())
     }
 }
 
@@ -109,13 +157,21 @@ impl Embedded {
         let path = path.to_owned();
         blocking(move || {
             let shown = path.display().to_string();
-            let writer = connection::open_writer(&path, mode, options)?;
-            let path = path
-                .canonicalize()
-                .map_err(|source| EmbeddedError::File { path: shown.clone(), source })?;
-            let writer = Mutex::new(writer);
-            let readers = Readers::default();
-            Ok(Self { inner: Arc::new(Inner { shown, path, options, readers, writer }) })
+            let writer = if connection::look_at(&path, mode)? {
+                let reader = connection::open_reader(&path, options)?;
+                schema::check(&reader.connection, &path, mode)?;
+                None
+            } else {
+                let writer = connection::open_writer(&path, true, options)?;
+                schema::check(&writer, &path, mode)?;
+                Some(writer)
+            };
+            let failed = |source| EmbeddedError::File { path: shown.clone(), source };
+            let path = path.canonicalize().map_err(failed)?;
+            let identity = Identity::of(&path).map_err(failed)?;
+            let (readers, writer) = (Readers::default(), Writer::new(writer.zip(identity)));
+            let inner = Inner { shown, path, options, identity, readers, writer };
+            Ok(Self { inner: Arc::new(inner) })
         })
         .await
     }
@@ -126,12 +182,7 @@ impl Embedded {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StatementError> + Send + 'static,
     {
-        let (inner, doing) = (Arc::clone(&self.inner), doing.into());
-        blocking(move || {
-            in_transaction(&mut inner.writer(), TransactionBehavior::Immediate, work)
-                .map_err(|source| EmbeddedError::ledger(doing, &inner.shown, source))
-        })
-        .await
+        self.write_beside_imports(Duration::ZERO, doing, work).await
     }
 
     /// Runs `work` on a connection of its own, on one consistent state of the file.
@@ -142,11 +193,12 @@ impl Embedded {
     {
         let (inner, doing) = (Arc::clone(&self.inner), doing.into());
         blocking(move || {
-            let mut reader = inner.readers.take(&inner.path, inner.options)?;
-            let read = in_transaction(&mut reader.connection, TransactionBehavior::Deferred, work)
-                .map_err(|source| EmbeddedError::ledger(doing, &inner.shown, source))?;
+            let mut reader = inner.reader()?;
+            let value = in_transaction(&mut reader.connection, TransactionBehavior::Deferred, work)
+                .map_err(|source| EmbeddedError::ledger(doing.clone(), &inner.shown, source))?;
+            inner.check_whole(&doing, &reader)?;
             inner.readers.give_back(reader);
-            Ok(read)
+            Ok(value)
         })
         .await
     }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
-use super::connection::open_error;
+use super::connection::{self, open_error};
 use super::error::{EmbeddedError, StatementError};
-use super::{Embedded, Mode, blocking, in_transaction};
+use super::writer::Patience;
+use super::{Embedded, Inner, Mode, blocking};
 use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
@@ -110,8 +111,11 @@ fn applied(connection: &Connection) -> rusqlite::Result<Vec<AppliedMigration>> {
 }
 
 /// Applies the first migration that is missing and returns it, or `None` where none is.
-fn apply_next(connection: &mut Connection) -> Result<Option<&'static Migration>, StatementError> {
-    in_transaction(connection, TransactionBehavior::Immediate, |transaction| {
+fn apply_next(
+    inner: &Inner,
+    connection: &Connection,
+) -> Result<Option<&'static Migration>, StatementError> {
+    inner.in_transaction(connection, &Patience::little(), |transaction| {
         // Read inside the transaction: another process may migrate at the same time.
         let Some(next) = plan(&MIGRATIONS, &applied(transaction)?)?.first() else {
             return Ok(None);
@@ -126,13 +130,13 @@ fn apply_next(connection: &mut Connection) -> Result<Option<&'static Migration>,
     })
 }
 
-fn migrate(connection: &mut Connection) -> Result<MigrationReport, StatementError> {
+fn migrate(inner: &Inner, connection: &Connection) -> Result<MigrationReport, StatementError> {
     let from_version = version_of(&applied(connection)?);
     plan(&MIGRATIONS, &applied(connection)?)?;
     // Readers and the writer do not wait for each other; the file remembers it.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let mut report = MigrationReport { from_version, to_version: from_version, applied: vec![] };
-    while let Some(migration) = apply_next(connection)? {
+    while let Some(migration) = apply_next(inner, connection)? {
         report.applied.push(migration.to_string());
         report.to_version = migration.version;
     }
@@ -164,26 +168,28 @@ fn script(connection: &Connection) -> Result<String, StatementError> {
 #[async_trait]
 impl SchemaAdmin for Embedded {
     async fn migrate(&self) -> PortResult<MigrationReport> {
-        self.on_writer("migrate the schema", migrate).await
-    }
-
-    async fn script(&self) -> PortResult<String> {
-        self.on_writer("read the schema", |connection| script(connection)).await
-    }
-}
-
-impl Embedded {
-    /// Runs `work` on the writing connection outside any transaction.
-    async fn on_writer<T, F>(&self, doing: &'static str, work: F) -> PortResult<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T, StatementError> + Send + 'static,
-    {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
-            work(&mut inner.writer())
-                .map_err(|source| EmbeddedError::ledger(doing.to_owned(), &inner.shown, source))
+            let failed = |source| EmbeddedError::ledger(MIGRATE.to_owned(), &inner.shown, source);
+            // What is up to date takes no lock: an import may hold it, and the file may be one that
+            // can only be read.
+            let reader = inner.reader()?;
+            let found = applied(&reader.connection).map_err(|error| failed(error.into()))?;
+            let missing = plan(&MIGRATIONS, &found).map_err(|error| failed(error.into()))?;
+            if missing.is_empty() && connection::keeps_log(&inner.path) {
+                let version = version_of(&found);
+                let applied = Vec::new();
+                return Ok(MigrationReport { from_version: version, to_version: version, applied });
+            }
+            drop(reader);
+            inner.on_writer(|connection| migrate(&inner, connection).map_err(failed))
         })
         .await
     }
+
+    async fn script(&self) -> PortResult<String> {
+        self.read("read the schema", |transaction| script(transaction)).await
+    }
 }
+
+const MIGRATE: &str = "migrate the schema";

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{EmbeddedError, StatementError};
 use super::lengths::Classes;
-use super::{Embedded, blocking, connection};
+use super::{Embedded, blocking};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch, RowFault};
 use crate::ports::{Lengths, PortResult, ReadQuery, RecordSource};
@@ -44,14 +44,16 @@ impl RecordSource for Embedded {
         let (inner, query) = (Arc::clone(&self.inner), query.clone());
         let outlet = Outlet { batches, cancel: cancel.clone(), runtime: Handle::current() };
         blocking(move || {
-            let connection = connection::open_reader(&inner.path, inner.options)?;
-            stream(&connection, &query, &outlet).map_err(|source| {
-                EmbeddedError::ledger("read the records".to_owned(), &inner.shown, source)
-            })
+            let reader = inner.reader()?;
+            stream(&reader.connection, &query, &outlet)
+                .map_err(|source| EmbeddedError::ledger(READ.to_owned(), &inner.shown, source))?;
+            inner.check_whole(READ, &reader)
         })
         .await
     }
 }
+
+const READ: &str = "read the records";
 
 /// Position of the region in a row of `incidents.sql`.
 const REGION: usize = 1;

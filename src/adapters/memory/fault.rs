@@ -44,6 +44,8 @@ pub enum Operation {
     Sets,
     /// `ScopeLocks::try_lock`.
     TryLock,
+    /// `ScopeLocks::is_locked`.
+    IsLocked,
     /// `ScopeLock::release`.
     Release,
     /// `SchemaAdmin::migrate` and `script`.

@@ -22,6 +22,10 @@ impl Locks {
         }
     }
 
+    pub(super) fn is_held(&self, scope: &str) -> bool {
+        self.held().contains_key(scope)
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<FailureKind>>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -137,6 +137,10 @@ impl ScopeLocks for MemoryStore {
         let lock = self.faults.call(Operation::TryLock, work).await?;
         Ok(lock.map(|lock| Box::new(lock) as Box<dyn ScopeLock>))
     }
+
+    async fn is_locked(&self, scope: &str) -> PortResult<bool> {
+        self.faults.call(Operation::IsLocked, || Ok(self.locks.is_held(scope))).await
+    }
 }
 
 #[async_trait]

@@ -126,6 +126,16 @@ impl ScopeLocks for SqlServerStore {
         let keeper = Keeper { connection, scope: scope.to_owned(), resource, server, clock };
         Ok(Some(Box::new(HeldLock::new(keeper, self.options.lock_heartbeat))))
     }
+
+    async fn is_locked(&self, scope: &str) -> PortResult<bool> {
+        let resource = resource("speedfit", self.schema.name(), scope);
+        let doing = format!("look at the lock of scope `{scope}`");
+        self.read(doing, include_str!("sql/test_lock.sql"), &[&resource], |rows| {
+            let [row] = rows else { return Err(UnitError::LockLost(resource.clone())) };
+            Ok(cell::<i32>(row, "is_grantable")? == 0)
+        })
+        .await
+    }
 }
 
 /// Why a lock is lost, to be told more than once.

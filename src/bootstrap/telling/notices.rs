@@ -106,6 +106,7 @@ fn hint(failure: &JobError) -> String {
         JobError::Source { cause, .. }
         | JobError::Store { cause, .. }
         | JobError::LockLost { cause, .. } => cause.remedy().to_owned(),
+        JobError::Stale { .. } => "`speedfit run` makes one with the records of now".to_owned(),
         JobError::ShardMisfit { .. } => {
             "start the shard with the settings of the others".to_owned()
         }

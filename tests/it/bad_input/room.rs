@@ -46,12 +46,17 @@ fn a_full_database_loses_nothing() {
 /// Runs a script in a namespace of its own with a file system of 64 KB at `full`, where the system
 /// allows that.
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_a_small_disk(desk: &Desk, script: &str) -> Option<super::Said> {
+    std::fs::create_dir_all(desk.path("full")).unwrap();
+    mounted(desk, "mount -t tmpfs -o size=64k tmpfs full", script)
+}
+
+/// Runs a script in a namespace of its own, after a mount, where the system allows that.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(super) fn mounted(desk: &Desk, mount: &str, script: &str) -> Option<super::Said> {
     use std::process::Command;
 
-    std::fs::create_dir_all(desk.path("full")).unwrap();
-    let mount = "mount -t tmpfs -o size=64k tmpfs full";
     let shell = |script: String| {
         let mut command = Command::new("unshare");
         command.current_dir(desk.0.path()).env("SPEEDFIT", env!("CARGO_BIN_EXE_speedfit"));
@@ -59,7 +64,7 @@ fn on_a_small_disk(desk: &Desk, script: &str) -> Option<super::Said> {
         command
     };
     if !shell(mount.to_owned()).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no small file system can be mounted here");
+        eprintln!("skipped: nothing can be mounted here");
         return None;
     }
     Some(Desk::said_by(shell(format!("{mount} && {script}"))))

@@ -32,6 +32,26 @@ pub(super) async fn a_dropped_lock_is_free(f: &Fixture) {
     assert!(f.other.try_lock(&scope).await.unwrap().is_some());
 }
 
+pub(super) async fn whether_a_lock_is_held_is_seen_without_taking_it(f: &Fixture) {
+    let scope = f.scope("asked / 'x'");
+    for store in [&f.store, &f.other] {
+        assert!(!store.is_locked(&scope).await.unwrap());
+    }
+    let held = f.store.try_lock(&scope).await.unwrap().unwrap();
+    for store in [&f.store, &f.other] {
+        assert!(store.is_locked(&scope).await.unwrap());
+        assert!(!store.is_locked(&f.scope("another")).await.unwrap());
+    }
+    held.release().await.unwrap();
+    assert!(!f.other.is_locked(&scope).await.unwrap());
+    // Whoever asks is in nobody's way.
+    for _ in 0..20 {
+        let (asked, taken) = tokio::join!(f.store.is_locked(&scope), f.other.try_lock(&scope));
+        asked.unwrap();
+        taken.unwrap().unwrap().release().await.unwrap();
+    }
+}
+
 pub(super) async fn a_held_lock_is_not_lost(f: &Fixture) {
     let held = f.store.try_lock(&f.scope("a")).await.unwrap().unwrap();
     let mut lost = pin!(held.lost());

@@ -85,6 +85,12 @@ fn install_locks(backend: &SqliteBackend) {
             (Column::new("is_grantable", ColumnType::Int), i64::from(taken).into()),
         ]))
     });
+    backend.handle("test_lock", |call, statement| {
+        let owner = call.locks.owner(statement.p(1).as_text().unwrap());
+        let is_grantable = owner.is_none_or(|owner| owner == call.session);
+        let column = Column::new("is_grantable", ColumnType::Int);
+        Ok(Reply::row(vec![(column, i64::from(is_grantable).into())]))
+    });
     backend.handle("hold_lock", |call, statement| {
         let owner = call.locks.owner(statement.p(1).as_text().unwrap());
         let mode = if owner == Some(call.session) { "Exclusive" } else { "NoLock" };

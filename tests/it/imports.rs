@@ -1,0 +1,129 @@
+//! A long import, and everybody else meanwhile.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use speedfit::adapters::embedded::{Embedded, ImportFile, ImportOutcome, Mode, Options};
+use speedfit::adapters::memory::{Hold, MemorySource};
+use speedfit::domain::RunStatus;
+use speedfit::ports::{
+    FailureKind, ParameterStore as _, RunFilter, RunJournal as _, SchemaAdmin as _,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::program::{Desk, Ended};
+use crate::support::{at, publishing, request, running, set};
+
+const HEADER: &str = "incident_id,region,occurred_at,priority,distance_km,travel_time_s\n";
+
+fn rows(n: usize) -> String {
+    let row = |nth: usize| {
+        let distance_km = 0.2 + (nth % 97) as f64 * 0.05;
+        let factor = 0.8 + (nth % 13) as f64 * 0.03;
+        let travel_time_s = 120.0 * (distance_km / 0.5).sqrt() * factor;
+        format!("I{nth},North,2026-01-05T10:00:00Z,1,{distance_km:.2},{travel_time_s:.1}\n")
+    };
+    (0..n).map(row).collect()
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// An import that has begun to write, stopped there.
+fn import_at_work(desk: &Desk) -> Child {
+    desk.write("many.csv", &format!("{HEADER}{}", rows(600_000)));
+    let mut child = desk.start(&["import", "many.csv"]);
+    // SQLite spills what does not fit its memory into the log, before the transaction ends.
+    let has_begun = || {
+        let log = std::fs::metadata(desk.path("speedfit.db-wal"));
+        log.is_ok_and(|log| log.len() > 1_000_000)
+    };
+    while !has_begun() {
+        assert!(child.try_wait().unwrap().is_none(), "the import ended");
+        std::thread::yield_now();
+    }
+    signal(&child, "-STOP");
+    child
+}
+
+#[test]
+fn beside_an_import_all_read_and_whoever_would_write_says_who_writes() {
+    let desk = Desk::new();
+    desk.write("trips.csv", &format!("{HEADER}{}", rows(240)));
+    desk.expect(0, &["import", "trips.csv"]);
+    desk.expect(0, &["run"]);
+    let child = import_at_work(&desk);
+    for command in [
+        &["status"][..],
+        &["runs"],
+        &["show"],
+        &["export"],
+        &["migrate"],
+        &["predict", "--region", "North", "--distance-km", "2"],
+        &["run", "--dry-run"],
+        &["doctor"],
+    ] {
+        desk.expect(0, command);
+    }
+    let says = "caused by: an import is writing: `many.csv`\n\
+                hint: wait for the end of the import, or stop it, then try again\n";
+    for command in [&["run"][..], &["import", "trips.csv", "--again"]] {
+        let refused = desk.expect(5, command);
+        assert!(refused.stderr.ends_with(says), "{command:?}: {}", refused.stderr);
+    }
+    signal(&child, "-TERM");
+    signal(&child, "-CONT");
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error: stopped; nothing was imported\n"), "{}", ended.stderr);
+    let again = desk.expect(0, &["run", "--json"]).json();
+    assert_eq!(again["rows"]["read"], 240);
+}
+
+#[tokio::test]
+async fn a_run_publishes_when_the_import_that_began_meanwhile_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("speedfit.db");
+    let options = Options { busy_timeout: Duration::from_millis(1), ..Options::default() };
+    let store = Embedded::open_with(&path, Mode::Migrating, options).await.unwrap();
+    store.migrate().await.unwrap();
+    let run_id = running(&store, "city").await.unwrap();
+    let hold = Hold::default();
+    let rows = crate::job::rows(&[("North", 4, 1.0)]);
+    let source = MemorySource::of_rows(rows, 2).holding_after(1, hold.clone());
+    let file = ImportFile { name: "big.csv".into(), sha256: "5e1f".into(), allow_repeat: false };
+    let importer = store.clone();
+    let import = tokio::spawn(async move {
+        let now = at("2026-01-31T02:00:00Z");
+        importer.import(&file, &source, now, &CancellationToken::new()).await
+    });
+    hold.reached().await;
+    // The lock of writers is the import's by now, or soon.
+    let refused = loop {
+        match store.request(&request("city")).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind, FailureKind::Busy);
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(cause, "an import is writing: `big.csv`");
+    let published = tokio::spawn({
+        let (store, set) = (store.clone(), set(&["North"], 40.0));
+        async move { store.conclude(&publishing("city", run_id, set)).await }
+    });
+    // Readers do not wait.
+    let filter = RunFilter { status: Some(RunStatus::Running), ..RunFilter::default() };
+    assert_eq!(store.runs(&filter).await.unwrap().len(), 1);
+    assert!(!published.is_finished());
+    hold.release();
+    let imported = import.await.unwrap().unwrap();
+    assert!(matches!(imported, ImportOutcome::Imported(summary) if summary.n_rows == 4));
+    published.await.unwrap().unwrap();
+    assert_eq!(store.mark("city").await.unwrap().unwrap().run_id, run_id);
+}
