@@ -24,8 +24,9 @@ const JSON: &str = "application/json";
 /// Media type of the answer as rows.
 const CSV: &str = "text/csv";
 
-/// Bytes of the shortest record: a body may hold as many as one of the largest size could, unpacked.
-const MIN_RECORD_BYTES: u64 = 8;
+/// Bytes of a short record: a body may hold as many as one of the largest size could, unpacked. A fit
+/// takes 55 bytes for each, so that `http.max_fits` of them stay under a gigabyte by default.
+const MIN_RECORD_BYTES: u64 = 16;
 
 /// Settings that differ from the server's.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
