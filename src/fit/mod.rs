@@ -63,6 +63,8 @@ pub use uncertainty::standard_errors;
 #[cfg(test)]
 mod column_laws;
 #[cfg(test)]
+mod interval_laws;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod likelihood_golden;
