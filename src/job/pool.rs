@@ -16,6 +16,7 @@ use crate::fit::{
     Estimate, FitOptions, FitReport, Identification, Metrics, Model, Observations, Solution, refit,
 };
 
+use super::group_fit::caught;
 use super::hierarchy::Hierarchy;
 use super::pooled_rows::{Raw, Scale, rows};
 use super::standard;
@@ -112,9 +113,9 @@ pub(super) struct Member<'a> {
     pub(super) observations: Option<&'a Observations>,
 }
 
-/// Pools all members that have observations; one entry per member. Groups with fewer than
-/// `min_records` tell others something only where hardly any other does. An error says why nothing
-/// was pooled at all.
+/// Pools all members that have observations; one entry per member, an error where a panic kept it
+/// from being pooled. Groups with fewer than `min_records` tell others something only where hardly any
+/// other does. An error for all says why nothing was pooled.
 pub(super) fn pool_groups(
     model: &Arc<dyn Model>,
     members: &[Member<'_>],
@@ -122,9 +123,9 @@ pub(super) fn pool_groups(
     parents: &BTreeMap<String, String>,
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
-) -> Result<Vec<Option<PooledGroup>>, String> {
+) -> Result<Vec<Result<Option<PooledGroup>, String>>, String> {
     if members.iter().all(|member| member.observations.is_none()) {
-        return Ok(members.iter().map(|_| None).collect());
+        return Ok(members.iter().map(|_| Ok(None)).collect());
     }
     let keys: Vec<&GroupKey> = members.iter().map(|member| member.key).collect();
     let hierarchy = Hierarchy::of(&keys, parents);
@@ -133,7 +134,8 @@ pub(super) fn pool_groups(
     let curve = Pass::curve(&**model, &hierarchy, &told, &spread, stopped)?;
     let scatter = Pass::scatter(&hierarchy, &told, stopped)?;
     let pooling = Pooling { model: &**model, hierarchy, spread, curve, scatter, options, stopped };
-    Ok(members.iter().enumerate().map(|(i, member)| pooling.group(i, member)).collect())
+    let group = |(i, member)| caught(|| pooling.group(i, member));
+    Ok(members.iter().enumerate().map(group).collect())
 }
 
 /// One pooled quantity of all nodes.
