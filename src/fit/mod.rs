@@ -54,7 +54,7 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use options::FitOptions;
-pub use refit::refit;
+pub use refit::{evidence_about, refit};
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 pub use solution::Solution;
 pub use spread::Scatter;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::GroupKey;
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
+use crate::fit::options::Intervals;
 use crate::fit::summary::{DistanceBin, distance_bins};
 use crate::fit::{FitOptions, FitReport, Identification, Metrics, Model, Observations, fit};
 
@@ -146,8 +147,14 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
     let parts = (task.cut)
         .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
     let observations = Observations::with_columns(group.samples, group.columns);
+    // Of a group that is pooled nobody reads the intervals of its own fit.
+    let is_pooled = task.pool.takes(observations.len() as u64, None);
+    let intervals = if is_pooled { Intervals::Wald } else { task.options.intervals };
+    let options = FitOptions { intervals, ..task.options.clone() };
     let fit = |model: &Arc<dyn Model>| {
-        fit_model(&**model, &group.key, &observations, parts.as_ref(), task, stopped)
+        let report = fit(&**model, &observations, &options, stopped);
+        let held_out = held_out(&**model, &group.key, parts.as_ref(), task, stopped);
+        ModelFit { report: Ok(report), held_out }
     };
     let fits = task.models.iter().map(fit).collect();
     Work {
@@ -162,21 +169,18 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
     }
 }
 
-fn fit_model(
+/// The score on the latest records, beside that of what is current.
+fn held_out(
     model: &dyn Model,
     key: &GroupKey,
-    observations: &Observations,
     parts: Option<&(Observations, Observations)>,
     task: &Task,
     stopped: &dyn Fn() -> bool,
-) -> ModelFit {
-    let report = fit(model, observations, &task.options, stopped);
-    let held_out = parts.zip(task.cut).map(|(parts, (_, min_records))| {
-        let trial = Trial { model, options: &task.options, min_records };
-        task.current
-            .with_forecast(key, model, |current| holdout::hold_out(&trial, parts, current, stopped))
-    });
-    ModelFit { report: Ok(report), held_out }
+) -> Option<Result<HeldOut, NotHeldOut>> {
+    let (parts, (_, min_records)) = parts.zip(task.cut)?;
+    let trial = Trial { model, options: &task.options, min_records };
+    let score = |current: Option<&_>| holdout::hold_out(&trial, parts, current, stopped);
+    Some(task.current.with_forecast(key, model, score))
 }
 
 impl GroupFits {
