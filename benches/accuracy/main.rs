@@ -17,6 +17,7 @@ mod nist;
 mod outliers;
 mod pooling;
 mod scipy;
+mod simulated;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("scipy", "LONDON.clean.csv.gz", scipy::run),
     ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
     ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
+    ("bounds", "[REGIONS]", simulated::bounds),
+    ("shrinkage", "[SEEDS] [REGIONS] [kwh|power]", simulated::shrinkage),
     ("pooling", "MODEL FILE [FILE ...]", pooling::run),
     ("holdout", "FILE [FILE ...]", holdout::run),
 ];

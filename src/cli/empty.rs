@@ -58,6 +58,9 @@ pub(super) fn remedy(reason: RefusalReason) -> &'static str {
         | RefusalReason::SpeedImplausible => {
             "check `columns.distance_unit`, `columns.time_unit` and the bounds under `accept`"
         }
+        RefusalReason::WeightOutOfRange => {
+            "check `columns.weight`: a weight is the number of like records that a row stands for"
+        }
         RefusalReason::OutsideWindow => "widen the window: `--from`, `--to`, `window.days`",
         RefusalReason::UnknownRegion => "check `accept.known_regions` and `columns.region`",
         RefusalReason::LengthInvalid => {

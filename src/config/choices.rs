@@ -255,6 +255,8 @@ choices! {
 choices! {
     /// How intervals are made.
     Intervals {
+        /// From the standard error where that is honest, else from the profile.
+        Auto = "auto",
         /// From the standard error.
         Wald = "wald",
         /// From the profile of the likelihood.

@@ -52,7 +52,11 @@ impl Default for Limits {
     }
 }
 
-/// An accepted record: every field present, finite and plausible.
+/// Weights that may be summed and squared: those of an ordinary number of single precision, in which
+/// records are held. Beyond, a weight would become infinite, and below it would lose its digits.
+const WEIGHTS: std::ops::RangeInclusive<f64> = f32::MIN_POSITIVE as f64..=f32::MAX as f64;
+
+/// An accepted record: every field present, finite and plausible, and so in single precision too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accepted<'a> {
     /// Region's name, trimmed.
@@ -106,6 +110,9 @@ impl Limits {
         if weight <= 0.0 {
             return Err(R::WeightNotPositive);
         }
+        if !WEIGHTS.contains(&weight) {
+            return Err(R::WeightOutOfRange);
+        }
         if self.needs_lengths && !are_lengths(row.lengths_km) {
             return Err(R::LengthInvalid);
         }
@@ -136,8 +143,8 @@ impl Limits {
         let speed_kmh = distance_km * 3600.0 / travel_time_s;
         let checks = [
             (travel_time_s <= 0.0, R::TimeNotPositive),
-            (travel_time_s < self.min_time_s, R::TimeTooShort),
-            (travel_time_s > self.max_time_s, R::TimeTooLong),
+            (travel_time_s < self.min_time_s.max(f32::MIN_POSITIVE.into()), R::TimeTooShort),
+            (travel_time_s > self.max_time_s.min(f32::MAX.into()), R::TimeTooLong),
             (distance_km < self.min_distance_km, R::DistanceTooShort),
             (distance_km > self.max_distance_km, R::DistanceTooLong),
             (speed_kmh < self.min_speed_kmh, R::SpeedImplausible),
@@ -209,6 +216,30 @@ mod tests {
         check(&|r| r.distance_km = Some(40.0), Some(R::SpeedImplausible));
         check(&|r| r.region = Some("a\u{7}b"), Some(R::UnknownRegion));
         check(&|r| r.weight = Some(0.0), Some(R::WeightNotPositive));
+        check(&|r| r.weight = Some(1e39), Some(R::WeightOutOfRange));
+        check(&|r| r.weight = Some(1e-46), Some(R::WeightOutOfRange));
+        check(&|r| r.weight = Some(1e30), None);
+        check(&|r| r.weight = Some(1e-30), None);
+    }
+
+    /// Whatever is accepted is a positive number in the precision in which it is held.
+    #[test]
+    fn limits_may_be_wide_but_not_wider_than_single_precision() {
+        let limits = Limits {
+            min_time_s: 0.0,
+            max_time_s: f64::MAX,
+            min_speed_kmh: 0.0,
+            max_speed_kmh: f64::MAX,
+            ..Limits::default()
+        };
+        let check = |time: f64, expected: Option<R>| {
+            let row = RecordRef { travel_time_s: Some(time), ..row() };
+            assert_eq!(limits.check(&row).err(), expected, "{time}");
+        };
+        check(1e-46, Some(R::TimeTooShort));
+        check(1e-30, None);
+        check(1e30, None);
+        check(1e39, Some(R::TimeTooLong));
     }
 
     #[test]

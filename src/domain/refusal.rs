@@ -40,6 +40,8 @@ pub enum RefusalReason {
     UnknownRegion,
     /// Weight at or below zero.
     WeightNotPositive,
+    /// Weight above 3.4e38 or below 1.2e-38, beyond which numbers of single precision end.
+    WeightOutOfRange,
     /// A length by class of road is null, negative or not finite, or all are zero; only where the
     /// model reads them.
     LengthInvalid,
@@ -49,7 +51,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OutsideWindow,
         Self::Unreadable,
         Self::UnreadableTime,
@@ -64,6 +66,7 @@ impl RefusalReason {
         Self::SpeedImplausible,
         Self::UnknownRegion,
         Self::WeightNotPositive,
+        Self::WeightOutOfRange,
         Self::LengthInvalid,
         Self::RepeatedId,
     ];
@@ -86,6 +89,7 @@ impl RefusalReason {
             Self::OutsideWindow => "outside_window",
             Self::UnknownRegion => "unknown_region",
             Self::WeightNotPositive => "weight_not_positive",
+            Self::WeightOutOfRange => "weight_out_of_range",
             Self::LengthInvalid => "length_invalid",
             Self::RepeatedId => "repeated_id",
         }

@@ -55,6 +55,18 @@ pub(super) fn moved_along_flats(
 }
 
 impl Found {
+    /// Half the width of the interval from a parameter's standard error, on the scale of the fit.
+    pub(super) fn half_width(&self, parameter: usize) -> f64 {
+        self.noise.t_quantile() * self.noise.sigma * self.information.deviation(parameter)
+    }
+
+    /// What a cost is to be multiplied by so that its curvature along a parameter agrees with the
+    /// parameter's standard error: one, unless that comes from a sandwich.
+    pub(super) fn scale(&self, unit: &Information, parameter: usize) -> f64 {
+        let ratio = unit.deviation(parameter) / self.information.deviation(parameter);
+        if ratio > 0.0 && ratio.is_finite() { ratio * ratio } else { 1.0 }
+    }
+
     /// The published rows.
     pub(super) fn rows(&self) -> Vec<Estimate> {
         (0..self.parameters.len()).map(|j| self.row(j)).collect()

@@ -8,13 +8,13 @@ use super::least_squares::{LeastSquares, Triangle};
 use super::metrics::metrics;
 use super::models::Model;
 use super::observations::Observations;
-use super::options::{Covariance, FitOptions, Intervals, Loss};
+use super::options::{Covariance, FitOptions, Loss};
 use super::problem::TravelTimes;
 use super::profile_intervals;
 use super::report::{FitReport, Identification, Termination};
 use super::solver::{Minimum, minimize};
 use super::spread::Scatter;
-use super::uncertainty::{Information, Spread};
+use super::uncertainty::{Information, Spread, pinned};
 use super::{likelihood_fit, reweighted, robust_fit};
 
 /// Fits a model to the records of one group: by least squares on ln T, by a robust loss, or, where
@@ -62,7 +62,7 @@ pub fn fit(
         }
         None => {
             if let Some(minimum) = least(minima) {
-                describe(&mut report, &task, &problem, minimum);
+                describe(&mut report, &task, &problem, minimum, MAX_RESTARTS);
             }
         }
     }
@@ -122,6 +122,9 @@ fn empty_report(model: &dyn Model, observations: &Observations, options: &FitOpt
     }
 }
 
+/// Fits begun anew where the search for an interval passes a better optimum.
+pub(super) const MAX_RESTARTS: usize = 3;
+
 /// What a report names as loss where the likelihood is maximised.
 const LIKELIHOOD: &str = "likelihood";
 
@@ -180,13 +183,22 @@ pub(super) fn least(minima: Vec<Minimum>) -> Option<Minimum> {
 }
 
 /// Fills in all that the minimum of squares tells.
-fn describe(report: &mut FitReport, task: &Task<'_>, problem: &TravelTimes<'_>, minimum: Minimum) {
+fn describe(
+    report: &mut FitReport,
+    task: &Task<'_>,
+    problem: &TravelTimes<'_>,
+    minimum: Minimum,
+    n_restarts: usize,
+) {
     report.termination = minimum.termination;
     let (observations, options) = (task.observations, task.options);
     let (parameters, triangle, reasons) = settled(&task.ranges, problem, minimum);
     let held = held(&parameters, problem.bounds(), &reasons);
     let (ssr, total) = (triangle.ssr(), observations.weight_sum());
-    let mut information = Information::of(&triangle, &held);
+    let unit = Information::of(&triangle, &held);
+    // A parameter at its bound is one of the fit: what it shares with others is not told apart.
+    report.condition = Information::of(&triangle, &pinned(problem.bounds())).condition;
+    let mut information = unit.clone();
     let noise = Spread::of(ssr, total, information.rank, options.confidence);
     if options.covariance == Covariance::Sandwich && ssr > 0.0 && noise.has_freedom() {
         // HC1 of MacKinnon and White (1985), per unit of the residual variance.
@@ -195,14 +207,19 @@ fn describe(report: &mut FitReport, task: &Task<'_>, problem: &TravelTimes<'_>, 
     }
     let mut found = Found { ranges: task.ranges.clone(), parameters, reasons, information, noise };
     report.estimates = found.rows();
+    let better = profile_intervals::of_squares(report, task, problem, &found, (&triangle, &unit));
+    if let Some(start) = better.filter(|_| n_restarts > 0) {
+        let again = minimize(problem, &start, options, task.stopped);
+        count(report, &again);
+        if self::ssr(&again) < ssr {
+            return describe(report, task, problem, again, n_restarts - 1);
+        }
+    }
     report.message = describe::message(report.termination, &report.estimates);
-    report.condition = found.information.condition.filter(|c| c.is_finite());
+    report.condition = report.condition.filter(|c| c.is_finite());
     let (scatter, law) = (Scatter::Constant { sigma: noise.sigma }, Law::Normal);
     report.metrics =
         metrics(task.model, &found.parameters, &scatter, &law, Some(ssr), observations);
-    if options.intervals == Intervals::Profile {
-        profile_intervals::of_squares(report, task, problem, &found, &triangle);
-    }
     let (information, gradient) = curvature(&triangle, &noise);
     let n_model = found.parameters.len();
     add_sigma(report, &mut found);

@@ -310,7 +310,10 @@ fn long_trips_identify_speed_and_offset() {
         .map(|i| {
             let d = 5.0 + f64::from(i) * 0.1;
             let wave = 1.0 + 0.1 * f64::from(i % 7 - 3) / 3.0;
-            sample(d, (60.0 * (2.0 + d / 0.8) * wave) as f32)
+            // The shortest trips a little slow: the bend of an acceleration, which makes short trips
+            // fast, would describe them worse than the line, by chance it might be better.
+            let slow = if i < 7 { 1.05 } else { 1.0 };
+            sample(d, (60.0 * (2.0 + d / 0.8) * wave * slow) as f32)
         })
         .collect();
     let report = fitted("kwh", &samples);
@@ -390,6 +393,22 @@ fn two_records_are_met_exactly() {
 }
 
 /// Found by the law above: a column too short for its square once overflowed the reflection.
+/// One record many times over has no residuals but those of rounding, whatever the model.
+#[test]
+fn equal_records_are_met_exactly() {
+    for distance_km in [0.31, 0.5, 2.0, 7.3, 31.0] {
+        for travel_time_s in [61.0, 100.0, 359.0, 1999.0] {
+            let samples = vec![sample(distance_km, travel_time_s); 50];
+            for name in models::NAMES {
+                let report = fitted(name, &samples);
+                let at = format!("{name} {distance_km} {travel_time_s} {report:?}");
+                assert_eq!(report.termination, Termination::ExactFit, "{at}");
+                assert!(!report.message.contains("iterations"), "{at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_distance_at_the_end_of_the_range_is_fitted() {
     let samples = [sample(2.5, 1.0), sample(2.5, 1.0), sample(f64::MAX, 1.0)];

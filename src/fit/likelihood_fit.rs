@@ -2,14 +2,14 @@
 
 use super::ascent::{Limits, Maximum, maximize};
 use super::describe::{self, Found, held, moved_along_flats};
-use super::fitting::{Task, cancel, ssr};
+use super::fitting::{MAX_RESTARTS, Task, cancel, ssr};
 use super::likelihood::{Block, Evaluation, Likelihood};
-use super::options::{Covariance, Errors, Intervals, SpreadModel};
+use super::options::{Covariance, Errors, SpreadModel};
 use super::profile_intervals;
 use super::report::{FitReport, Identification, Termination};
 use super::solver::Minimum;
 use super::spread::{Scatter, least_b1};
-use super::uncertainty::{Information, Spread};
+use super::uncertainty::{Information, Spread, pinned};
 
 /// Degrees of freedom at which an estimated tail starts.
 const FIRST_DOF: f64 = 6.0;
@@ -49,7 +49,7 @@ pub(super) fn fit(report: &mut FitReport, task: &Task<'_>, minima: &[Minimum]) {
         }
     }
     match best.filter(|b| b.at.cost.is_finite()) {
-        Some(maximum) => describe_fit(report, task, &likelihood, maximum),
+        Some(maximum) => describe_fit(report, task, &likelihood, maximum, MAX_RESTARTS),
         None => {
             report.termination = Termination::NoFiniteStart;
             report.message = "no start gives a finite likelihood".to_owned();
@@ -107,6 +107,7 @@ fn describe_fit(
     task: &Task<'_>,
     likelihood: &Likelihood<'_>,
     maximum: Maximum,
+    n_restarts: usize,
 ) {
     report.termination = maximum.termination;
     let (parameters, at, reasons) = settled(task, likelihood, maximum);
@@ -123,7 +124,9 @@ fn describe_fit(
     };
     let total = task.observations.weight_sum();
     let noise = Spread::unit(total, information.rank, task.options.confidence);
-    report.condition = information.condition.filter(|c| c.is_finite());
+    let whole = Information::of_matrix(&matrix, &pinned(&likelihood.bounds));
+    report.condition = whole.and_then(|whole| whole.condition).filter(|c| c.is_finite());
+    let unit = information.clone();
     let information = if task.options.covariance == Covariance::Sandwich {
         information.sandwiched(&likelihood.score_products(&parameters, &mut block), 1.0)
     } else {
@@ -132,8 +135,15 @@ fn describe_fit(
     let mut found = Found { ranges: task.ranges.clone(), parameters, reasons, information, noise };
     mark_vanishing_variance(likelihood, &mut found);
     report.estimates = found.rows();
-    if task.options.intervals == Intervals::Profile {
-        profile_intervals::of_likelihood(report, task, likelihood, &found, at.cost);
+    let better = profile_intervals::of_likelihood(report, task, likelihood, &found, (&at, &unit));
+    if let Some(start) = better.filter(|_| n_restarts > 0) {
+        let again = maximize(likelihood, &start, limits(task), task.stopped);
+        report.n_iterations += again.n_iterations;
+        report.n_evaluations += again.n_evaluations;
+        report.n_starts += 1;
+        if again.at.cost < at.cost {
+            return describe_fit(report, task, likelihood, again, n_restarts - 1);
+        }
     }
     report.message = describe::message(report.termination, &report.estimates);
     report.correlations = describe::correlations(&found.information, &report.estimates);

@@ -54,7 +54,7 @@ pub use fitting::fit;
 pub use models::Model;
 pub use observations::{Observations, Sample};
 pub use options::FitOptions;
-pub use refit::refit;
+pub use refit::{evidence_about, refit};
 pub use report::{Estimate, FitReport, Identification, Metrics, Termination};
 pub use solution::Solution;
 pub use spread::Scatter;
@@ -62,6 +62,8 @@ pub use uncertainty::standard_errors;
 
 #[cfg(test)]
 mod column_laws;
+#[cfg(test)]
+mod interval_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

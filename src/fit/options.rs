@@ -40,7 +40,7 @@ impl Default for FitOptions {
             errors: Errors::Normal,
             spread: SpreadModel::Constant,
             covariance: Covariance::Auto,
-            intervals: Intervals::Wald,
+            intervals: Intervals::Auto,
             bounds: Vec::new(),
         }
     }
@@ -105,6 +105,9 @@ named! {
 named! {
     /// How intervals are made.
     Intervals {
+        /// From the standard error where the objective is as curved as that takes it to be, else from
+        /// the profile.
+        Auto = "auto",
         /// From the standard error.
         Wald = "wald",
         /// From where the profile of the likelihood falls by the quantile of chi-square.

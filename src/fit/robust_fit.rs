@@ -8,13 +8,14 @@ use super::fitting::{Task, cancel, count, settled, ssr};
 use super::least_squares::{LeastSquares, Triangle};
 use super::loss::{PER_MEDIAN, SCALE_ERROR};
 use super::metrics::weighted_median;
-use super::options::{Intervals, Loss, SpreadModel};
+use super::options::{Loss, SpreadModel};
 use super::problem::TravelTimes;
+use super::profile_intervals;
 use super::report::{Estimate, FitReport, Identification, Termination};
 use super::solver::{Minimum, minimize};
 use super::spread::{MIN_SCALE, Scatter};
 use super::trust_region::MAX_SWEEPS;
-use super::uncertainty::{Information, NO_FREEDOM, Spread};
+use super::uncertainty::{Information, NO_FREEDOM, Spread, pinned};
 
 /// Turns of scale and curve; the distance to the end shrinks by two thirds in each, or faster.
 const MAX_TURNS: usize = 100;
@@ -156,7 +157,7 @@ fn describe_fit(
     let width = loss.tuning() * scale;
     let robust = problem.with_loss(loss, width);
     report.termination = fitted.minimum.termination;
-    let (parameters, _, reasons) = settled(&task.ranges, &robust, fitted.minimum);
+    let (parameters, triangle, reasons) = settled(&task.ranges, &robust, fitted.minimum);
     let held = held(&parameters, problem.bounds(), &reasons);
     let curvature = problem.products(&parameters, |r| loss.influence(r / width).1);
     // Where a loss bends down the curvature may be none: then the weights of the residuals stand
@@ -174,21 +175,19 @@ fn describe_fit(
     let noise = Spread::unit(total, information.rank, task.options.confidence);
     let filling = problem.products(&parameters, |r| (width * loss.influence(r / width).0).powi(2));
     let factor = if noise.has_freedom() { total / noise.dof } else { 1.0 };
-    let condition = information.condition;
+    let whole = Information::of_matrix(&curvature, &pinned(problem.bounds()));
+    report.condition = whole.and_then(|whole| whole.condition).filter(|c| c.is_finite());
+    let unit = information.clone();
     let information = information.sandwiched(&filling, factor);
     let mut found = Found { ranges: task.ranges.clone(), parameters, reasons, information, noise };
     report.estimates = found.rows();
+    // The loss is scaled to the sandwich, so that it rises by as much as the standard errors say. A
+    // better optimum of it would have another scale: it is left to the turns.
+    let _ = profile_intervals::of_squares(report, task, &robust, &found, (&triangle, &unit));
     report.message = describe::message(report.termination, &report.estimates);
     if !fitted.is_settled {
         describe::remark(report, "scale and curve did not settle on each other");
     }
-    if task.options.intervals == Intervals::Profile {
-        describe::remark(
-            report,
-            "a robust loss has no profile of a likelihood: intervals from the sandwich",
-        );
-    }
-    report.condition = condition.filter(|c| c.is_finite());
     let laws = (Scatter::Constant { sigma: scale }, Law::Normal);
     describe::add_metrics(report, task.model, &found.parameters, laws, task.observations);
     let curvature = own_curvature(&found);

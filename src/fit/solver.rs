@@ -22,6 +22,9 @@ const LEAST_RATIO: f64 = 1e-4;
 const SLOW_STEPS: u32 = 4;
 /// Offset under which the minimum is near enough for a quadratic to be trusted.
 const NEAR: f64 = 0.01;
+/// Residuals whose norm is at most so many times their rounding are none: what is left of an exact
+/// curve is the rounding of its own evaluation, which [`LeastSquares::residual_noise`] does not hold.
+const EXACT: f64 = 64.0;
 /// Name of argmin's counter.
 const EVALUATIONS: &str = "residual_count";
 
@@ -67,7 +70,7 @@ pub fn minimize(
         .run();
     match outcome {
         Ok(result) => Minimum {
-            termination: result.solver.ended.unwrap_or(Termination::IterationLimit),
+            termination: reason(&result.solver, problem.residual_noise()),
             n_iterations: result.state.iter,
             n_evaluations: 1 + result.problem.counts.get(EVALUATIONS).copied().unwrap_or(0),
             parameters: result.solver.current.parameters,
@@ -82,6 +85,14 @@ pub fn minimize(
             n_evaluations: 1,
         },
     }
+}
+
+/// Why it ended; a curve that meets every record is called so, whichever of the rules ended it.
+fn reason(solver: &LevenbergMarquardt<'_>, noise: f64) -> Termination {
+    let ended = solver.ended.unwrap_or(Termination::IterationLimit);
+    let is_judged = !matches!(ended, Termination::Cancelled | Termination::NoFiniteStart);
+    let is_exact = solver.current.ssr.sqrt() <= EXACT * noise;
+    if is_judged && is_exact { Termination::ExactFit } else { ended }
 }
 
 #[derive(Debug, Clone)]
@@ -160,14 +171,15 @@ impl<'a> LevenbergMarquardt<'a> {
         if (self.stopped)() {
             return Ok(Some(Termination::Cancelled));
         }
-        let is_slow = self.n_slow >= SLOW_STEPS && self.current.offset <= NEAR;
+        let was_slow = self.n_slow >= SLOW_STEPS;
+        let is_newton_due = was_slow && self.current.offset <= NEAR;
         let (current, scale, radius) = (&self.current, &self.scale, self.radius);
         let block = &mut self.block;
         let mut n_extra = 0;
         let tried = problem.problem(EVALUATIONS, |problem| {
             let (parameters, triangle) = (&current.parameters, &current.triangle);
             let place = Place { parameters, triangle, bounds: problem.bounds() };
-            let newton = if is_slow {
+            let newton = if is_newton_due {
                 newton_step(problem, &place, scale, block, &mut n_extra)
             } else {
                 None
@@ -193,7 +205,7 @@ impl<'a> LevenbergMarquardt<'a> {
         }
         let is_halved = trial.offset <= 0.5 * self.current.offset;
         self.n_slow = if is_halved { 0 } else { self.n_slow + 1 };
-        Ok(self.judge(&step, trial, noise, is_slow))
+        Ok(self.judge(&step, trial, noise, was_slow))
     }
 
     fn judge(
@@ -222,7 +234,7 @@ impl<'a> LevenbergMarquardt<'a> {
     }
 
     /// Below the rounding of the sum of squares: go on while the offset falls steadily, else try
-    /// second derivatives, else stop.
+    /// second derivatives where the minimum is near enough for them, else stop.
     fn judge_by_offset(
         &mut self,
         step: &Step,

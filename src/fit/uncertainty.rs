@@ -179,6 +179,29 @@ impl Information {
             .collect()
     }
 
+    /// How far a parameter would follow another that is held here, from 0 (not at all) to 1 (the two
+    /// are one): the change of the first, in its deviations, for a change of the second that alone
+    /// would cost as much. `products` is JᵀJ, row-major.
+    pub(super) fn tie(&self, parameter: usize, held: usize, products: &[f64]) -> f64 {
+        let n = self.identification.len();
+        let is_free = |k: usize| !matches!(self.identification[k], Identification::AtBound);
+        let pull: f64 = (0..n)
+            .filter(|&k| is_free(k))
+            .map(|k| self.covariance(parameter, k) * products[k * n + held])
+            .sum();
+        let tie = pull.abs() / (self.deviation(parameter) * products[held * n + held].sqrt());
+        if tie.is_finite() { tie } else { 0.0 }
+    }
+
+    /// From the parameters to where one of them is off by so many deviations of its own, the others
+    /// following as the quadratic says.
+    pub(super) fn way(&self, parameter: usize, n_deviations: f64) -> Vec<f64> {
+        let per_deviation = n_deviations / self.deviation(parameter);
+        (0..self.identification.len())
+            .map(|k| self.covariance(parameter, k) * per_deviation)
+            .collect()
+    }
+
     /// Standard deviation of an internal parameter for unit residual variance.
     pub(super) fn deviation(&self, parameter: usize) -> f64 {
         self.covariance(parameter, parameter).sqrt()
@@ -219,6 +242,11 @@ pub fn standard_errors(triangle: &Triangle, dof: f64) -> Vec<Option<f64>> {
             (*told == Identification::Ok && error.is_finite()).then_some(error)
         })
         .collect()
+}
+
+/// Parameters whose range is a single value.
+pub(super) fn pinned(bounds: &[(f64, f64)]) -> Vec<bool> {
+    bounds.iter().map(|(low, high)| low >= high).collect()
 }
 
 /// Residual standard deviation with the degrees of freedom that it stands on.

@@ -21,7 +21,7 @@ use super::collect::{Collected, GroupRecords};
 use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
-use super::group_fit::{GroupFits, Task, fit_group};
+use super::group_fit::{GroupFits, Task, caught, fit_group};
 use super::off_thread::off_thread;
 use super::plan::RunPlan;
 use super::pool::{Member, PooledGroup, pool_groups};
@@ -219,7 +219,8 @@ async fn fit_groups(
                 fitted.push(group);
                 observer.notice(RunEvent::GroupsFitted { n_done: fitted.len(), n_total });
             }
-            // A panic of a fit is caught in `fit_group`: what is left is a runtime that shuts down.
+            // A panic is caught in `fit_group`, whatever raised it: what is left is a runtime that
+            // shuts down.
             Some(Err(_)) => return Err(JobError::Cancelled),
             None => break,
         }
@@ -319,18 +320,14 @@ async fn pooled(
             })
             .collect();
         let stopped = || stop.is_cancelled();
-        let pooling = std::panic::AssertUnwindSafe(|| {
-            pool_groups(&model, &members, min_records, &parents, &options, &stopped)
-        });
-        let outcome = std::panic::catch_unwind(pooling)
-            .unwrap_or_else(|_| Err("pooling panicked: a mistake in speedfit".to_owned()));
+        let pooling = || pool_groups(&model, &members, min_records, &parents, &options, &stopped);
+        let outcome = caught(pooling).flatten();
         drop(members);
         let all = outcome.unwrap_or_else(|why| {
             warn!("groups with few records lean on no others: {why}");
-            groups.iter().map(|_| None).collect()
+            groups.iter().map(|_| Ok(None)).collect()
         });
-        let with = |(of, pooled): (Chosen, Option<PooledGroup>)| FittedGroup { pooled, ..of.group };
-        groups.into_iter().zip(all).map(with).collect()
+        groups.into_iter().zip(all).map(|(of, pooled)| with_pooled(of.group, pooled)).collect()
     };
     // Like a fit, it may take seconds.
     let groups = tokio::task::spawn_blocking(work).await;
@@ -338,6 +335,14 @@ async fn pooled(
         Ok(groups) if !cancel.is_cancelled() => Ok(groups),
         // A panic is caught above: what is left is a runtime that shuts down.
         Ok(_) | Err(_) => Err(JobError::Cancelled),
+    }
+}
+
+/// The group with what pooling made of it; where that failed, the group has.
+fn with_pooled(group: FittedGroup, pooled: Result<Option<PooledGroup>, String>) -> FittedGroup {
+    match pooled {
+        Ok(pooled) => FittedGroup { pooled, ..group },
+        Err(why) => FittedGroup { fit: Err(why), pooled: None, ..group },
     }
 }
 

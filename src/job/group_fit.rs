@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::GroupKey;
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
+use crate::fit::options::Intervals;
 use crate::fit::summary::{DistanceBin, distance_bins};
 use crate::fit::{FitOptions, FitReport, Identification, Metrics, Model, Observations, fit};
 
@@ -79,66 +80,107 @@ pub(super) struct GroupFits {
     pub(super) observations: Option<Observations>,
 }
 
-/// Fits one group; a panic of a fit is that group's failure.
+/// Fits one group; a panic anywhere in that work is the group's failure.
 pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> GroupFits {
     let (key, n_refused, n_used) = (group.key.clone(), group.n_refused, group.samples.len() as u64);
-    let distances = || group.samples.iter().map(|s| s.distance_km);
-    let shortest_km = distances().reduce(f64::min).unwrap_or_default();
-    let longest_km = distances().fold(0.0, f64::max);
-    let work = std::panic::AssertUnwindSafe(|| {
-        // The parts first: they copy, and what is left is then moved.
-        let parts = task
-            .cut
-            .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
-        let observations = Observations::with_columns(group.samples, group.columns);
-        let fits: Vec<ModelFit> = (task.models.iter())
-            .map(|model| fit_model(&**model, &key, &observations, parts.as_ref(), task, stopped))
-            .collect();
-        let current_metrics = task.current_metrics(&key, &observations);
-        let compared = task.comparison.compare(&key, &observations, stopped);
-        (fits, current_metrics, compared, observations)
+    let done = caught(|| fitted(group, task, stopped));
+    let is_refitted = done.as_ref().is_ok_and(|work| {
+        work.fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()))
     });
-    let (fits, current_metrics, compared, observations) = match std::panic::catch_unwind(work) {
-        Ok(done) => done,
-        Err(_) => (failed(&task.models), None, None, Observations::new(Vec::new())),
-    };
-    let is_refitted = fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()));
+    let work = done.unwrap_or_else(|why| Work::failed(&task.models, &why));
     GroupFits {
         key,
         n_used,
         n_refused,
+        shortest_km: work.shortest_km,
+        longest_km: work.longest_km,
+        class_shares: work.class_shares,
+        bins: work.bins,
+        current_metrics: work.current_metrics,
+        compared: work.compared,
+        held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
+        fits: work.fits,
+        observations: is_refitted.then_some(work.observations),
+    }
+}
+
+/// The outcome of some work for one group, or that it panicked.
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let work = std::panic::AssertUnwindSafe(work);
+    std::panic::catch_unwind(work).map_err(|_| "the fit panicked: a mistake in speedfit".to_owned())
+}
+
+/// What comes of a group's records.
+struct Work {
+    shortest_km: f64,
+    longest_km: f64,
+    class_shares: Vec<f64>,
+    bins: Vec<DistanceBin>,
+    current_metrics: Option<Metrics>,
+    compared: Option<Compared>,
+    fits: Vec<ModelFit>,
+    observations: Observations,
+}
+
+impl Work {
+    /// No candidate fits.
+    fn failed(models: &[Arc<dyn Model>], why: &str) -> Self {
+        let fit = |_: &Arc<dyn Model>| ModelFit { report: Err(why.to_owned()), held_out: None };
+        Self {
+            shortest_km: 0.0,
+            longest_km: 0.0,
+            class_shares: Vec::new(),
+            bins: Vec::new(),
+            current_metrics: None,
+            compared: None,
+            fits: models.iter().map(fit).collect(),
+            observations: Observations::new(Vec::new()),
+        }
+    }
+}
+
+fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work {
+    let distances = || group.samples.iter().map(|s| s.distance_km);
+    let shortest_km = distances().reduce(f64::min).unwrap_or_default();
+    let longest_km = distances().fold(0.0, f64::max);
+    // The parts first: they copy, and what is left is then moved.
+    let parts = (task.cut)
+        .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
+    let observations = Observations::with_columns(group.samples, group.columns);
+    // Of a group that is pooled nobody reads the intervals of its own fit.
+    let is_pooled = task.pool.takes(observations.len() as u64, None);
+    let intervals = if is_pooled { Intervals::Wald } else { task.options.intervals };
+    let options = FitOptions { intervals, ..task.options.clone() };
+    let fit = |model: &Arc<dyn Model>| {
+        let report = fit(&**model, &observations, &options, stopped);
+        let held_out = held_out(&**model, &group.key, parts.as_ref(), task, stopped);
+        ModelFit { report: Ok(report), held_out }
+    };
+    let fits = task.models.iter().map(fit).collect();
+    Work {
         shortest_km,
         longest_km,
         class_shares: observations.class_shares(),
         bins: distance_bins(&observations, N_PLOT_BINS),
-        current_metrics,
-        compared,
-        held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
+        current_metrics: task.current_metrics(&group.key, &observations),
+        compared: task.comparison.compare(&group.key, &observations, stopped),
         fits,
-        observations: is_refitted.then_some(observations),
+        observations,
     }
 }
 
-fn failed(models: &[Arc<dyn Model>]) -> Vec<ModelFit> {
-    let why = "the fit panicked: a mistake in speedfit";
-    models.iter().map(|_| ModelFit { report: Err(why.to_owned()), held_out: None }).collect()
-}
-
-fn fit_model(
+/// The score on the latest records, beside that of what is current.
+fn held_out(
     model: &dyn Model,
     key: &GroupKey,
-    observations: &Observations,
     parts: Option<&(Observations, Observations)>,
     task: &Task,
     stopped: &dyn Fn() -> bool,
-) -> ModelFit {
-    let report = fit(model, observations, &task.options, stopped);
-    let held_out = parts.zip(task.cut).map(|(parts, (_, min_records))| {
-        let trial = Trial { model, options: &task.options, min_records };
-        task.current
-            .with_forecast(key, model, |current| holdout::hold_out(&trial, parts, current, stopped))
-    });
-    ModelFit { report: Ok(report), held_out }
+) -> Option<Result<HeldOut, NotHeldOut>> {
+    let (parts, (_, min_records)) = parts.zip(task.cut)?;
+    let trial = Trial { model, options: &task.options, min_records };
+    let score = |current: Option<&_>| holdout::hold_out(&trial, parts, current, stopped);
+    Some(task.current.with_forecast(key, model, score))
 }
 
 impl GroupFits {
@@ -206,5 +248,18 @@ impl GroupFits {
             held_out_from: self.held_out_from,
             choice,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names the place, so that the panic hook's line shows it was meant.
+    #[test]
+    fn a_panic_is_a_failure_in_words() {
+        assert_eq!(caught(|| 7), Ok(7));
+        let why = caught(|| -> u8 { panic!("a test panics here on purpose") }).unwrap_err();
+        assert_eq!(why, "the fit panicked: a mistake in speedfit");
     }
 }

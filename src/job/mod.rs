@@ -27,6 +27,7 @@ pub mod outcome;
 mod overrule;
 pub mod plan;
 pub mod pool;
+mod pool_rounds;
 mod pooled_rows;
 mod preference;
 pub mod publish;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::assemble;
 use super::error::{EXIT_NOTHING_PUBLISHED, EXIT_PARTIAL};
 use super::fitting::{FittedGroup, FittedSource, between};
+use super::group_fit::caught;
 use super::judge::PublishedCurves;
 use super::overrule;
 use super::plan::RunPlan;
@@ -47,7 +48,7 @@ pub(super) fn judge(
     let judging = clock.now();
     let curves = PublishedCurves::of(current);
     let mut objections: Vec<Option<String>> =
-        fitted.groups.iter().map(|group| plan.judge.objection(group, &curves)).collect();
+        fitted.groups.iter().map(|group| objection(plan, group, &curves)).collect();
     let asked = &plan.request.detail;
     let overruled = overrule::overrule(asked, &fitted.groups, &mut objections);
     let mut set = assemble::judged(plan, &fitted.groups, &objections, current);
@@ -72,6 +73,11 @@ pub(super) fn judge(
         exit_code: verdict.exit_code,
         message: verdict.message,
     }
+}
+
+/// What the judge says against a group; that it panicked, where it did.
+fn objection(plan: &RunPlan, group: &FittedGroup, curves: &PublishedCurves<'_>) -> Option<String> {
+    caught(|| plan.judge.objection(group, curves)).unwrap_or_else(Some)
 }
 
 /// The document that tells of a fit, before the ledger has its row.

@@ -16,7 +16,9 @@ use crate::fit::{
     Estimate, FitOptions, FitReport, Identification, Metrics, Model, Observations, Solution, refit,
 };
 
+use super::group_fit::caught;
 use super::hierarchy::Hierarchy;
+use super::pool_rounds::{self, Turn, is_plain, with_error_of_prior};
 use super::pooled_rows::{Raw, Scale, rows};
 use super::standard;
 
@@ -112,9 +114,9 @@ pub(super) struct Member<'a> {
     pub(super) observations: Option<&'a Observations>,
 }
 
-/// Pools all members that have observations; one entry per member. Groups with fewer than
-/// `min_records` tell others something only where hardly any other does. An error says why nothing
-/// was pooled at all.
+/// Pools all members that have observations; one entry per member, an error where a panic kept it
+/// from being pooled. Groups with fewer than `min_records` tell others something only where hardly any
+/// other does. An error for all says why nothing was pooled.
 pub(super) fn pool_groups(
     model: &Arc<dyn Model>,
     members: &[Member<'_>],
@@ -122,18 +124,24 @@ pub(super) fn pool_groups(
     parents: &BTreeMap<String, String>,
     options: &FitOptions,
     stopped: &dyn Fn() -> bool,
-) -> Result<Vec<Option<PooledGroup>>, String> {
+) -> Result<Vec<Result<Option<PooledGroup>, String>>, String> {
     if members.iter().all(|member| member.observations.is_none()) {
-        return Ok(members.iter().map(|_| None).collect());
+        return Ok(members.iter().map(|_| Ok(None)).collect());
     }
     let keys: Vec<&GroupKey> = members.iter().map(|member| member.key).collect();
     let hierarchy = Hierarchy::of(&keys, parents);
     let told = told(members, min_records);
     let spread = Pass::spread(&hierarchy, &told, stopped)?;
-    let curve = Pass::curve(&**model, &hierarchy, &told, &spread, stopped)?;
+    let (curve, turns) =
+        Pass::curve(&**model, &hierarchy, members, &told, &spread, options, stopped)?;
     let scatter = Pass::scatter(&hierarchy, &told, stopped)?;
-    let pooling = Pooling { model: &**model, hierarchy, spread, curve, scatter, options, stopped };
-    Ok(members.iter().enumerate().map(|(i, member)| pooling.group(i, member)).collect())
+    let pooling =
+        Pooling { model: &**model, hierarchy, spread, curve, turns, scatter, options, stopped };
+    let group = |(i, member): (usize, &Member<'_>)| {
+        pooling.turns[i].clone()?;
+        caught(|| pooling.group(i, member))
+    };
+    Ok(members.iter().enumerate().map(group).collect())
 }
 
 /// One pooled quantity of all nodes.
@@ -162,14 +170,18 @@ impl Pass {
         Self::of(hierarchy, leaves.collect(), vec![0.2], || Some(standard::spread()), stopped)
     }
 
-    /// The model's parameters; what groups tell of them is measured with their pooled spread.
+    /// The model's parameters; what groups tell of them is measured with their pooled spread. Also
+    /// says for each member whether its records were made linear about what it shares with the others,
+    /// or that they panicked.
     fn curve(
         model: &dyn Model,
         hierarchy: &Hierarchy,
+        members: &[Member<'_>],
         told: &[Told<'_>],
         spread: &Self,
+        options: &FitOptions,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Vec<Result<bool, String>>), String> {
         let p = model.parameters().len();
         let leaves = told.iter().enumerate().map(|(i, told)| {
             let Some((report, solution)) = told.filter(|(_, s)| s.n_model == p) else {
@@ -184,8 +196,43 @@ impl Pass {
             let gradient: Vec<f64> = solution.gradient[..p].iter().map(|g| g * scale).collect();
             Evidence::of_information(&matrix, &solution.parameters[..p], &gradient)
         });
-        let assumed = model.parameters().iter().map(standard::assumed_deviation).collect();
-        Self::of(hierarchy, leaves.collect(), assumed, || standard::curve(model), stopped)
+        let assumed: Vec<f64> =
+            model.parameters().iter().map(standard::assumed_deviation).collect();
+        let mut leaves: Vec<Evidence> = leaves.collect();
+        let mut turns = vec![Ok(false); members.len()];
+        // Where such groups tell at all, those that are too few for a fit of their own do too.
+        let tell_all = (members.iter().zip(told))
+            .any(|(of, told)| told.is_some() && of.observations.is_some());
+        let in_turns: Vec<Turn<'_>> = (members.iter().zip(told).enumerate())
+            .filter(|(_, (_, of))| is_plain(options) && (of.is_some() || tell_all))
+            .filter_map(|(member, (of, _))| {
+                let observations = of.observations.filter(|o| !o.is_empty())?;
+                let sigma = spread.nodes[hierarchy.leaf(member)].mean[0].exp();
+                Some(Turn { member, observations, sigma })
+            })
+            .collect();
+        if !in_turns.is_empty() {
+            let pooled = |leaves: &[Evidence]| {
+                let standard = || standard::curve(model);
+                let (leaves, assumed) = (leaves.to_vec(), assumed.clone());
+                let pass = Self::once(hierarchy, leaves, assumed, standard, stopped)?;
+                let node = |i: usize| {
+                    let node = &pass.nodes[hierarchy.leaf(i)];
+                    ((node.mean.clone(), node.covariance.clone()), node.prior.clone())
+                };
+                Ok((0..members.len()).map(node).collect())
+            };
+            for turn in &in_turns {
+                turns[turn.member] = Ok(true);
+            }
+            let panicked =
+                pool_rounds::settled(model, options, &in_turns, &mut leaves, stopped, pooled)?;
+            for (member, why) in panicked {
+                turns[member] = Err(why);
+            }
+        }
+        let pass = Self::of(hierarchy, leaves, assumed, || standard::curve(model), stopped)?;
+        Ok((pass, turns))
     }
 
     /// Parameters of spread and tail, as they are published.
@@ -229,19 +276,42 @@ impl Pass {
         standard: impl FnOnce() -> Option<Evidence>,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
-        let p = assumed.len();
+        let options = PoolOptions { with_spread_error: true, ..PoolOptions::new(assumed) };
+        Self::with(hierarchy, leaves, &options, standard, stopped)
+    }
+
+    /// The same as one of several rounds.
+    fn once(
+        hierarchy: &Hierarchy,
+        leaves: Vec<Evidence>,
+        assumed: Vec<f64>,
+        standard: impl FnOnce() -> Option<Evidence>,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Self, String> {
+        let (max_iterations, tolerance) = pool_rounds::PASSES_OF_A_ROUND;
+        let options = PoolOptions { max_iterations, tolerance, ..PoolOptions::new(assumed) };
+        Self::with(hierarchy, leaves, &options, standard, stopped)
+    }
+
+    fn with(
+        hierarchy: &Hierarchy,
+        leaves: Vec<Evidence>,
+        options: &PoolOptions,
+        standard: impl FnOnce() -> Option<Evidence>,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Self, String> {
+        let p = options.assumed_deviations.len();
         let tree = Tree::new(hierarchy.parents()).map_err(|why| why.to_string())?;
         let is_silent = leaves.iter().all(Evidence::is_none);
         let mut evidence = vec![Evidence::none(p); tree.n_nodes()];
         for (i, leaf) in leaves.into_iter().enumerate() {
             evidence[hierarchy.leaf(i)] = leaf;
         }
-        let options = PoolOptions::new(assumed);
-        let pooled = match pooling::pool(&tree, &evidence, &options, stopped) {
+        let pooled = match pooling::pool(&tree, &evidence, options, stopped) {
             Err(PoolError::NotTold { .. }) => {
                 let known = standard().ok_or("no group tells every parameter of the model")?;
                 evidence[tree.root()] = known;
-                pooling::pool(&tree, &evidence, &options, stopped)
+                pooling::pool(&tree, &evidence, options, stopped)
             }
             pooled => pooled,
         };
@@ -271,6 +341,8 @@ struct Pooling<'a> {
     hierarchy: Hierarchy,
     spread: Pass,
     curve: Pass,
+    /// For each member, whether its node's posterior is that of its own records.
+    turns: Vec<Result<bool, String>>,
     scatter: Option<(Pass, Vec<Scale>)>,
     options: &'a FitOptions,
     stopped: &'a dyn Fn() -> bool,
@@ -289,7 +361,7 @@ impl Pooling<'_> {
     fn group(&self, i: usize, member: &Member<'_>) -> Option<PooledGroup> {
         let observations = member.observations?;
         let leaf = self.hierarchy.leaf(i);
-        let curve = self.curve_of(leaf, observations)?;
+        let curve = self.curve_of(i, observations)?;
         let specs = self.model.parameters();
         let scales: Vec<Scale> = specs.iter().map(Scale::of).collect();
         let raw = Raw(member.report);
@@ -338,11 +410,15 @@ impl Pooling<'_> {
 
     /// The group's records fitted again with what the others tell; that alone without records, or
     /// where the records give no finite fit. `None` after the stop signal.
-    fn curve_of(&self, leaf: usize, observations: &Observations) -> Option<PooledCurve> {
+    fn curve_of(&self, i: usize, observations: &Observations) -> Option<PooledCurve> {
+        let leaf = self.hierarchy.leaf(i);
         let node = &self.curve.nodes[leaf];
+        if self.turns[i] == Ok(true) {
+            return Some(self.of_turns(node, observations));
+        }
         let prior = PooledCurve {
             mean: node.mean.clone(),
-            covariance: node.covariance.clone(),
+            covariance: &node.covariance + &node.spread_error,
             weights: vec![1.0; node.mean.len()],
             at_bound: vec![false; node.mean.len()],
             has_records: false,
@@ -355,7 +431,7 @@ impl Pooling<'_> {
             refit(self.model, observations, &node.prior, sigma, self.options, self.stopped);
         match fitted {
             Ok(fit) => Some(PooledCurve {
-                covariance: fit.covariance.unwrap_or_else(|| node.covariance.clone()),
+                covariance: with_error_of_prior(node, &fit),
                 mean: DVector::from_vec(fit.parameters),
                 weights: fit.pool_weights,
                 at_bound: fit.at_bound,
@@ -363,6 +439,20 @@ impl Pooling<'_> {
             }),
             Err(crate::fit::Termination::Cancelled) => None,
             Err(_) => Some(prior),
+        }
+    }
+
+    /// The posterior that the rounds have ended with, within the bounds.
+    fn of_turns(&self, node: &NodeEstimate, observations: &Observations) -> PooledCurve {
+        let ranges = self.model.bounds(observations);
+        let is_beyond = |(x, (low, high)): (&f64, &(f64, f64))| x < low || x > high;
+        let clamped = node.mean.iter().zip(&ranges).map(|(x, (low, high))| x.max(*low).min(*high));
+        PooledCurve {
+            mean: DVector::from_iterator(node.mean.len(), clamped),
+            covariance: &node.covariance + &node.spread_error,
+            weights: node.pool_weights.clone(),
+            at_bound: node.mean.iter().zip(&ranges).map(is_beyond).collect(),
+            has_records: true,
         }
     }
 

@@ -159,6 +159,7 @@ pub(super) fn reason_label(reason: RefusalReason) -> &'static str {
         RefusalReason::OutsideWindow => "outside the window",
         RefusalReason::UnknownRegion => "unknown region",
         RefusalReason::WeightNotPositive => "weight zero or negative",
+        RefusalReason::WeightOutOfRange => "weight too large or too small",
         RefusalReason::LengthInvalid => "length by class of road missing or not a length",
         RefusalReason::RepeatedId => "incident recorded twice",
     }

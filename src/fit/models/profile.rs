@@ -1,4 +1,4 @@
-//! Starts from a profile over the knot, on records gathered into about a hundred bins.
+//! Starts from a profile over the knot, on records gathered into about a hundred points.
 //!
 //! For a given knot T = t0 + s·h(d/k) leaves the scale s, a mean on the log scale, and the
 //! intercept t0, a line. What remains is a curve over the knot alone, which is scanned: every dip
@@ -13,11 +13,14 @@ use super::LN_LIMIT;
 /// whether the cruise speed shows.
 const SINGLES_NEAR: usize = 4;
 const SINGLES_FAR: usize = 16;
-/// Bins for what lies between.
-const MIDDLE_BINS: usize = 80;
+/// Bins for what lies between; each becomes two points, which keep its trend. Without that the steep
+/// short end of a curve moves the sum of squares by more than two minima differ.
+const MIDDLE_BINS: usize = 40;
 /// Knots tried at equal shares of the bins, and at equal ratios of distance.
 const N_QUANTILES: usize = 24;
 const N_RATIOS: usize = 12;
+/// Where knots are tried in the gaps between the shortest distances.
+const NEAR_SHARES: [f64; 2] = [0.3, 0.7];
 /// Of the gaps between the longest distances, each a place where the cruise speed may hang on
 /// a record or two: their number plus one, and where in a gap knots are tried.
 const N_FAR: usize = 9;
@@ -26,19 +29,22 @@ const FAR_SHARES: [f64; 4] = [0.1, 0.4, 0.7, 0.9];
 const MAX_PROFILE_STEPS: usize = 8;
 /// Dips followed at the most.
 const MAX_STARTS: usize = 4;
-/// Dips whose sum of squares is so much above the least are not followed: gathering into bins
-/// moves it by far less.
-const HOPELESS: f64 = 0.05;
+/// Dips whose sum of squares is so much above the least are not followed: gathering moves it by a
+/// tenth of that at the most.
+const HOPELESS: f64 = 0.02;
+/// Sums of squares that differ by less are one: where every knot is below the shortest trip the curve
+/// is a straight line, the same for each.
+const SAME: f64 = 1e-9;
 
 /// Records gathered by distance.
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
     ln_distance: Vec<f64>,
     distance_km: Vec<f64>,
-    /// Weighted mean of ln T, T in min.
+    /// Weighted ln T, T in min.
     ln_time: Vec<f64>,
     weight: Vec<f64>,
-    /// Sum of squares of ln T within bins, which no curve removes.
+    /// Sum of squares of ln T about the trends of the bins, which no curve removes.
     within: f64,
 }
 
@@ -81,19 +87,31 @@ impl Bins {
         bins
     }
 
+    /// Adds records as two points, a standard deviation of ln d to either side of their mean and on
+    /// their regression line: to a curve that is straight over the bin they are the same, but for a
+    /// constant. One point where the distances are one.
     fn push(&mut self, observations: &Observations, rows: std::ops::Range<usize>) {
         let weights = observations.samples()[rows.clone()].iter().map(|s| f64::from(s.weight));
         let weight: f64 = weights.clone().sum();
-        let mean = |column: &[f64]| {
-            let values = column[rows.clone()].iter().zip(weights.clone());
-            values.map(|(x, w)| w / weight * x).sum::<f64>()
+        let (ln_d, ln_t) =
+            (&observations.distances().ln_km[rows.clone()], &observations.ln_time()[rows.clone()]);
+        let mean = |value: &dyn Fn(usize) -> f64| -> f64 {
+            weights.clone().enumerate().map(|(i, w)| w / weight * value(i)).sum()
         };
-        let ln_time = mean(observations.ln_time());
-        self.ln_distance.push(mean(observations.distances().ln_km));
-        self.ln_time.push(ln_time);
-        self.weight.push(weight);
-        let times = observations.ln_time()[rows.clone()].iter().zip(weights.clone());
-        self.within += times.map(|(t, w)| w * (t - ln_time).powi(2)).sum::<f64>();
+        let (centre, time) = (mean(&|i| ln_d[i]), mean(&|i| ln_t[i]));
+        let variance = mean(&|i| (ln_d[i] - centre).powi(2));
+        let covariance = mean(&|i| (ln_d[i] - centre) * (ln_t[i] - time));
+        let is_wide = variance > f64::EPSILON * centre * centre;
+        let (deviation, slope) =
+            if is_wide { (variance.sqrt(), covariance / variance) } else { (0.0, 0.0) };
+        let sides: &[f64] = if is_wide { &[-1.0, 1.0] } else { &[0.0] };
+        for side in sides {
+            self.ln_distance.push(centre + side * deviation);
+            self.ln_time.push(time + side * slope * deviation);
+            self.weight.push(weight / sides.len() as f64);
+        }
+        let rest = |i: usize| (ln_t[i] - time - slope * (ln_d[i] - centre)).powi(2);
+        self.within += weight * mean(&rest);
     }
 
     pub(super) fn ln_distance(&self) -> &[f64] {
@@ -118,6 +136,9 @@ impl Bins {
         knots.extend((1..N_QUANTILES).map(|i| self.ln_distance[i * (n - 1) / N_QUANTILES]));
         let ratio = |i: usize| i as f64 / N_RATIOS as f64;
         knots.extend((1..N_RATIOS).map(|i| first + (last - first) * ratio(i)));
+        for pair in self.ln_distance[..SINGLES_NEAR.min(n)].windows(2) {
+            knots.extend(NEAR_SHARES.map(|share| pair[0] + share * (pair[1] - pair[0])));
+        }
         for pair in self.far_distances().windows(2) {
             knots.extend(FAR_SHARES.map(|share| pair[0] + share * (pair[1] - pair[0])));
         }
@@ -154,7 +175,10 @@ pub(super) fn minima(bins: &Bins, best: impl Fn(&Bins, &[f64]) -> ShapeFit) -> V
         .collect();
     let ssr = |i: usize| scan.get(i).map_or(f64::INFINITY, |point| point.fit.ssr);
     let mut dips: Vec<Minimum> = (0..scan.len())
-        .filter(|&i| ssr(i) < ssr(i.wrapping_sub(1)) && ssr(i) <= ssr(i + 1))
+        .filter(|&i| {
+            let (before, after) = (ssr(i.wrapping_sub(1)), ssr(i + 1));
+            ssr(i) < before - SAME * ssr(i) && ssr(i) <= after + SAME * ssr(i)
+        })
         .map(|i| scan[i])
         .collect();
     dips.sort_by(|a, b| a.fit.ssr.total_cmp(&b.fit.ssr));

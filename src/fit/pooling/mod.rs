@@ -12,6 +12,7 @@
 //!
 //! Source: the hierarchical normal model in Efron and Morris (1975), Laird and Ware (1982).
 
+mod averaged;
 mod elimination;
 mod evidence;
 mod gamma;
@@ -19,11 +20,13 @@ mod levels;
 mod passes;
 mod posterior;
 mod reml;
+mod spread_error;
 mod tree;
 pub mod with_prior;
 
 use nalgebra::DMatrix;
 
+pub use averaged::averaged;
 pub use evidence::{Evidence, pool_matrix, pool_weights};
 pub use levels::{CovarianceSource, LevelCovariance};
 pub use posterior::NodeEstimate;
@@ -84,13 +87,15 @@ pub struct PoolOptions {
     pub max_iterations: u64,
     /// Share by which the covariances would still change in a step of EM at which it ends.
     pub tolerance: f64,
+    /// Whether to work out what the uncertainty of the covariances adds to that of the nodes.
+    pub with_spread_error: bool,
 }
 
 impl PoolOptions {
     /// With 500 passes and a tolerance of 1e-8.
     #[must_use]
     pub fn new(assumed_deviations: Vec<f64>) -> Self {
-        Self { assumed_deviations, max_iterations: 500, tolerance: 1e-8 }
+        Self { assumed_deviations, max_iterations: 500, tolerance: 1e-8, with_spread_error: false }
     }
 }
 
@@ -135,7 +140,14 @@ pub fn pool(
     let plan = levels::plan(tree, evidence, &mut passes, &options.assumed_deviations)?;
     let fitted = reml::maximise(&mut passes, &plan, options, stopped);
     let levels = levels::describe(&plan, &fitted.factors, p);
-    let nodes = posterior::estimates(tree, evidence, &mut passes, &fitted.factors);
+    let mut nodes = posterior::estimates(tree, evidence, &mut passes, &fitted.factors);
+    if options.with_spread_error {
+        let (assumed, n) = (&options.assumed_deviations[..], tree.n_nodes());
+        let excess = spread_error::excess(&mut passes, &plan, &fitted.factors, assumed, n);
+        for (node, excess) in nodes.iter_mut().zip(excess) {
+            node.spread_error = excess;
+        }
+    }
     Ok(Pooled {
         nodes,
         levels,

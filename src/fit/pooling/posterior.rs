@@ -14,6 +14,8 @@ pub struct NodeEstimate {
     pub mean: DVector<f64>,
     /// Posterior covariance, for the estimated Ω taken as known.
     pub covariance: DMatrix<f64>,
+    /// What the uncertainty of Ω adds to that; zero unless [`super::PoolOptions::with_spread_error`].
+    pub spread_error: DMatrix<f64>,
     /// What all evidence but that of the node and its descendants tells of the node: for a leaf,
     /// the prior for fitting its records again. May leave parameters untold, where no other node
     /// tells them; of the root, nothing.
@@ -44,6 +46,7 @@ pub(super) fn estimates(
         NodeEstimate {
             mean: DVector::from_column_slice(passes.mean(node)),
             covariance: DMatrix::from_row_slice(p, p, passes.covariance(node)),
+            spread_error: DMatrix::zeros(p, p),
             prior,
             pool_weights: pool_weights(&pool_matrix),
             pool_matrix,

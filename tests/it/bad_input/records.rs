@@ -145,3 +145,27 @@ fn odd_names_come_out_as_they_went_in() {
     let selected = Desk::said_by(desk.command(&["fit", "odd.csv", "--json", "--select", "why?"]));
     assert_eq!(names(&selected.json()["results"]), ["why?"]);
 }
+
+/// Weights are held in single precision: one that would become infinite or zero there is refused, and
+/// what is used stands behind every figure.
+#[test]
+fn a_weight_out_of_range_is_refused() {
+    let desk = Desk::new();
+    let weights = ["1e39", "1e100", "1e-46", "1e30", "1e-30", "1", ""];
+    let mut csv = HEADER.trim_end().to_owned() + ",weight\n";
+    for (i, row) in rows("A", 70).lines().enumerate() {
+        csv.push_str(&format!("{row},{}\n", weights[i % weights.len()]));
+    }
+    desk.write("weights.csv", csv);
+    let fitted = desk.run("fit weights.csv --json").json();
+    assert_eq!(fitted["rows"]["refused"], json!({ "weight_out_of_range": 30 }));
+    assert_eq!(
+        (&fitted["rows"]["used"], &fitted["results"][0]["n_used"]),
+        (&json!(40), &json!(40))
+    );
+
+    let heavy = "region,distance_km,travel_time_s,weight\nA,3,300,1e100\nA,4,400,1e100\n";
+    desk.write("heavy.csv", heavy);
+    let output = desk.run("fit heavy.csv");
+    assert!(output.stderr.contains("`columns.weight`"), "{}", output.stderr);
+}
