@@ -53,6 +53,9 @@ impl Layout {
         let (mut missing, mut unfit) = (Vec::new(), Vec::new());
         for field in Field::ALL {
             let name = map.column(field);
+            if name.is_empty() {
+                continue;
+            }
             let Some(column) = column_named(relation, described, name)? else {
                 if map.is_needed(field) {
                     missing.push(name);
