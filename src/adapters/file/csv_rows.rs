@@ -23,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug)]
 pub(super) enum RowsError {
     Io(io::Error),
-    /// A line is longer than [`MAX_ROW_BYTES`].
+    /// A line, or what is blank before it, is longer than [`MAX_ROW_BYTES`].
     TooLong {
         line: u64,
     },
@@ -212,6 +212,7 @@ impl CsvRows {
 
     /// The next row, blank lines passed over.
     pub(super) fn next_row(&mut self) -> Result<Option<RawRow<'_>>, RowsError> {
+        let mut n_blank_bytes = 0;
         loop {
             if self.at >= CHUNK_BYTES {
                 self.buffer.drain(..self.at);
@@ -222,6 +223,11 @@ impl CsvRows {
                 return self.check_lines().map(|()| None);
             };
             if line.from == line.to {
+                n_blank_bytes += line.next - self.at;
+                // Unpacked, a small file may hold billions.
+                if n_blank_bytes > MAX_ROW_BYTES {
+                    return Err(RowsError::TooLong { line: first });
+                }
                 self.take(line.next, 1);
                 continue;
             }

@@ -228,6 +228,8 @@ fn a_header_below_other_lines_is_found() {
     check("sep=,\n", "`x.csv`: line 1 is `sep=,`, and the header is on line 2");
     check("\n# exported\n\n#\n", "`x.csv`: line 2 is `# exported`, and the header is on line 5");
     assert!(matches!(csv("sep=,\nregion,x,y\n").unwrap_err(), FileError::MissingColumns { .. }));
+    let blank = csv(format!("{header}{}", "\n".repeat(2 << 20))).unwrap_err();
+    assert!(matches!(blank, FileError::RowTooLong { line: 1_048_579, .. }), "{blank}");
     let wide = format!("{}\n", vec!["x"; 10_001].join(","));
     assert!(matches!(csv(wide).unwrap_err(), FileError::TooManyColumns { n_columns: 10_001, .. }));
 }
