@@ -133,6 +133,10 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
         count(fitted.n_read - fitted.n_used)
     ));
     text.push_str(&show::refused_lines(&fitted.refused));
+    let unreadable = fitted.refusals.iter().filter(|row| row.reason.is_unreadable());
+    if let Some(example) = unreadable.flat_map(|row| &row.examples).next() {
+        text.push_str(&format!("          for example {example}\n"));
+    }
     text.push_str(&show::model_line(fitted.model_preference.as_ref(), width));
     text
 }

@@ -79,7 +79,16 @@ pub(super) fn read(
             let ns = i128::from(low) | i128::from(high) << 32;
             Some((i128::from(day) - JULIAN_DAY_OF_1970) * NS_PER_DAY + ns)
         }),
-        (_, R::ByteArrayColumnReader(of)) => exact(of, rows, |x| big_endian(x.data())),
+        (_, R::ByteArrayColumnReader(of)) => {
+            let n_at_once = if repeats { REPEATING_ROWS } else { n_rows };
+            let mut all = Vec::with_capacity(n_rows);
+            while all.len() < n_rows {
+                let some = (n_at_once.min(n_rows - all.len()), column.is_optional);
+                let Values::Exact(some) = exact(of, some, |x| big_endian(x.data()))? else { break };
+                all.extend(some);
+            }
+            Ok(Values::Exact(all))
+        }
         (_, R::FixedLenByteArrayColumnReader(of)) => exact(of, rows, |x| big_endian(x.data())),
         (_, R::BoolColumnReader(_) | R::FloatColumnReader(_) | R::DoubleColumnReader(_)) => {
             Err(unfit(stored))
