@@ -125,7 +125,7 @@ struct Columns(std::vec::IntoIter<Values>);
 impl Columns {
     fn text(&mut self, name: &'static str) -> Result<TextColumn, StagedError> {
         match self.0.next() {
-            Some(Values::Text(values)) => Ok(values),
+            Some(Values::Text(values)) => Ok(values.texts),
             _ => Err(StagedError::Column(name)),
         }
     }

@@ -133,6 +133,7 @@ fn of_refused(reason: RefusalReason, rows: &[&RefusalRow], n_read: u64) -> Findi
     let n: u64 = rows.iter().map(|row| row.count).sum();
     let share = n as f64 / n_read as f64;
     let examples = rows.iter().flat_map(|row| &row.examples).take(MAX_EXAMPLES);
+    let example = rows.iter().flat_map(|row| &row.examples).next().map_or("", String::as_str);
     let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
     let examples = match examples.as_slice() {
         [] => String::new(),
@@ -143,7 +144,7 @@ fn of_refused(reason: RefusalReason, rows: &[&RefusalRow], n_read: u64) -> Findi
     if share < MANY_REFUSED {
         return Finding::new(reason.as_str(), Grade::Note, text);
     }
-    Finding::new(reason.as_str(), Grade::Warning, text).with_remedy(empty::remedy(reason))
+    Finding::new(reason.as_str(), Grade::Warning, text).with_remedy(empty::remedy(reason, example))
 }
 
 /// Enough to look some up.

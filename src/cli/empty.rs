@@ -1,8 +1,6 @@
 //! Why nothing came of the records, and what to type about it.
 
-use std::collections::BTreeMap;
-
-use crate::domain::{RefusalReason, Window};
+use crate::domain::{RefusalReason, RefusalRow, Window, row_fault};
 use crate::job::RunPlan;
 
 /// What to do where no record was read, or where all were refused; nothing where neither is so.
@@ -12,7 +10,7 @@ pub(super) fn hint(
     source: &'static str,
     n_read: u64,
     n_used: u64,
-    refused: &BTreeMap<RefusalReason, u64>,
+    refusals: &[RefusalRow],
 ) -> Option<String> {
     if n_read == 0 {
         return Some(where_to_look(plan, source));
@@ -20,9 +18,8 @@ pub(super) fn hint(
     if n_used > 0 {
         return None;
     }
-    // Of equals the first check.
-    let most = refused.iter().rev().max_by_key(|(_, count)| **count);
-    most.map(|(reason, _)| remedy(*reason).to_owned())
+    let (reason, _, example) = RefusalRow::commonest(refusals)?;
+    Some(remedy(reason, example).to_owned())
 }
 
 fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
@@ -39,14 +36,13 @@ fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
     places.join("; ")
 }
 
-/// What the operator can do about rows that were refused for that reason.
-pub(super) fn remedy(reason: RefusalReason) -> &'static str {
+/// What the operator can do about rows that were refused for that reason, one of them as the example
+/// says.
+pub(super) fn remedy(reason: RefusalReason, example: &str) -> &'static str {
     match reason {
         RefusalReason::Unreadable
         | RefusalReason::UnreadableTime
-        | RefusalReason::UnreadableDistance => {
-            "`--json` shows examples under `refusals`; check `columns` and `file.delimiter`"
-        }
+        | RefusalReason::UnreadableDistance => row_fault::remedy(example),
         RefusalReason::NullField | RefusalReason::NonFinite | RefusalReason::WeightNotPositive => {
             "`--json` shows examples under `refusals`; check the names under `columns`"
         }

@@ -20,7 +20,7 @@ use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
-use crate::domain::{ParameterSet, Selection, Selector, SelectorError, Trigger};
+use crate::domain::{ParameterSet, RefusalRow, Selection, Selector, SelectorError, Trigger};
 use crate::job::outcome::{results, timing};
 use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
@@ -133,6 +133,10 @@ fn text(fitted: &FittedSource, set: &ParameterSet, width: Option<u16>) -> String
         count(fitted.n_read - fitted.n_used)
     ));
     text.push_str(&show::refused_lines(&fitted.refused));
+    let unreadable = fitted.refusals.iter().filter(|row| row.reason.is_unreadable());
+    if let Some(example) = unreadable.flat_map(|row| &row.examples).next() {
+        text.push_str(&format!("          for example {example}\n"));
+    }
     text.push_str(&show::model_line(fitted.model_preference.as_ref(), width));
     text
 }
@@ -143,12 +147,15 @@ fn nothing_fitted(file: &Path, plan: &RunPlan, fitted: &FittedSource) -> anyhow:
     let why = match &plan.selection {
         all if n_read == 0 && all.is_all() => format!("`{file}` holds no record"),
         selection if n_read == 0 => format!("`{file}` holds no record of {selection}"),
-        _ if fitted.n_used == 0 => format!("all {n_read} rows of `{file}` were refused"),
+        _ if fitted.n_used == 0 => {
+            let most = RefusalRow::commonest_in_words(&fitted.refusals);
+            format!("all {n_read} rows of `{file}` were refused, {most}")
+        }
         _ => format!("no group of `{file}` has enough records"),
     };
     let why = Failure::new(Exit::NonePublished, anyhow!("nothing fitted: {why}"));
     let source = "check that whatever writes the file has finished";
-    let hint = empty::hint(plan, source, n_read, fitted.n_used, &fitted.refused);
+    let hint = empty::hint(plan, source, n_read, fitted.n_used, &fitted.refusals);
     let hint = hint.unwrap_or_else(|| "`--model constant` needs the fewest records".to_owned());
     Hinted::new(hint, why).into()
 }

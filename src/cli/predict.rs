@@ -93,7 +93,8 @@ async fn read(options: &Options, loaded: &Loaded) -> anyhow::Result<Vec<Publishe
         let read = move || bootstrap::read_published(&path, groups.as_deref());
         let read =
             tokio::task::spawn_blocking(read).await.context("reading the file broke down")?;
-        return read.map_err(store_failure);
+        // The file is named on the command line: no store has failed.
+        return read.map_err(|error| Failure::new(Exit::Usage, error).into());
     }
     let store = open_store(loaded).await?;
     let run = pick_run(&*store, &loaded.settings.scope, options.run).await?;

@@ -164,7 +164,7 @@ fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> an
         }
     };
     let rows = &report.results.rows;
-    let hint = empty::hint(plan, source, rows.read, rows.used, &rows.refused);
+    let hint = empty::hint(plan, source, rows.read, rows.used, &report.results.refusals);
     let hint = hint.unwrap_or_else(|| match &report.results.run {
         Some(run) => format!("`speedfit show {}` says why; the limits stand under `judge`", run.id),
         None => "the limits stand under `judge` in the settings".to_owned(),

@@ -77,11 +77,16 @@ pub(super) fn filled(holds: bool, key: &str) -> Check {
     ensure(holds, &[key], || format!("`{key}` must not be empty"))
 }
 
+/// Columns without which there are no records; an empty name leaves any other out.
+const REQUIRED_COLUMNS: [&str; 3] = ["columns.region", "columns.distance", "columns.travel_time"];
+
 fn columns(settings: &Settings) -> Check {
     let names = settings.columns.names();
     for (nth, (key, column)) in names.iter().enumerate() {
-        filled(!column.trim().is_empty(), key)?;
-        if let Some((other, _)) = names[..nth].iter().find(|(_, earlier)| earlier == column) {
+        let is_left_out = column.trim().is_empty();
+        filled(!is_left_out || !REQUIRED_COLUMNS.contains(key), key)?;
+        let same = names[..nth].iter().find(|(_, earlier)| earlier == column && !is_left_out);
+        if let Some((other, _)) = same {
             return ensure(false, &[other, key], || {
                 format!("`{other}` and `{key}` both name the column `{column}`")
             });

@@ -65,6 +65,17 @@ impl TextColumn {
     }
 }
 
+/// Bytes as a text, those that make up no character in UTF-8 as `\xff`.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut shown = String::new();
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    shown
+}
+
 /// A batch of records, one entry per row in every column.
 ///
 /// Sources convert units and time zones; they do not judge. A row whose text cannot be read as its

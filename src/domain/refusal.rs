@@ -45,7 +45,7 @@ pub enum RefusalReason {
     /// A length by class of road is null, negative or not finite, or all are zero; only where the
     /// model reads them.
     LengthInvalid,
-    /// The incident was there before, and the settings refuse repeats.
+    /// Another record of the incident arrived earlier, and the settings refuse repeats.
     RepeatedId,
 }
 
@@ -126,6 +126,34 @@ pub struct RefusalRow {
     pub count: u64,
     /// A few of the rows: the incident's id, or what could not be read.
     pub examples: Vec<String>,
+}
+
+impl RefusalRow {
+    /// The commonest reason, of equals the first check, with its rows and an example.
+    #[must_use]
+    pub fn commonest(rows: &[Self]) -> Option<(RefusalReason, u64, &str)> {
+        let mut sums: BTreeMap<RefusalReason, u64> = BTreeMap::new();
+        for row in rows {
+            *sums.entry(row.reason).or_insert(0) += row.count;
+        }
+        let (reason, count) = sums.into_iter().rev().max_by_key(|(_, count)| *count)?;
+        let of_reason = rows.iter().filter(|row| row.reason == reason);
+        let example = of_reason.flat_map(|row| &row.examples).next();
+        Some((reason, count, example.map_or("", String::as_str)))
+    }
+
+    /// That in words: `200 as unreadable: line 2: …`.
+    #[must_use]
+    pub fn commonest_in_words(rows: &[Self]) -> String {
+        match Self::commonest(rows) {
+            None => String::new(),
+            Some((reason, count, "")) => format!("{count} as {reason}"),
+            Some((reason, count, what)) if reason.is_unreadable() => {
+                format!("{count} as {reason}: {what}")
+            }
+            Some((reason, count, id)) => format!("{count} as {reason}: such as incident `{id}`"),
+        }
+    }
 }
 
 /// Counts refusals per region and reason, with a few examples each.
@@ -238,6 +266,27 @@ mod tests {
         assert_eq!(rows[0].count, 10);
         let n_examples: usize = rows.iter().map(|row| row.examples.len()).sum();
         assert_eq!(n_examples, RefusalTally::MAX_ALL_EXAMPLES);
+    }
+
+    #[test]
+    fn the_commonest_reason_is_told_with_an_example() {
+        let row = |region: &str, reason, count, example: &str| RefusalRow {
+            region: region.to_owned(),
+            reason,
+            count,
+            examples: vec![example.to_owned()],
+        };
+        let what = "line 2: `1,234` in column `t` is not a number";
+        let rows = [
+            row("A", RefusalReason::TimeTooLong, 5, "i7"),
+            row("A", RefusalReason::UnreadableTime, 3, what),
+            row("B", RefusalReason::UnreadableTime, 3, "line 9: `2,345`"),
+        ];
+        let all = RefusalRow::commonest_in_words(&rows);
+        assert_eq!(all, format!("6 as unreadable_time: {what}"));
+        let first = RefusalRow::commonest_in_words(&rows[..1]);
+        assert_eq!(first, "5 as time_too_long: such as incident `i7`");
+        assert_eq!(RefusalRow::commonest_in_words(&[]), "");
     }
 
     #[test]

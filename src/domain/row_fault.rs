@@ -5,6 +5,34 @@ use std::fmt;
 
 use super::refusal::RefusalReason;
 
+/// What is said of bytes that make up no character.
+pub const NOT_UTF8: &str = "text in UTF-8";
+/// What is said of a line with too few fields or too many.
+pub const RAGGED: &str = "fields where the header has";
+/// What is said where all fields beyond the header's are empty.
+pub const NOTHING_BEYOND: &str = "nothing in those beyond";
+/// What is said of quotation marks.
+pub const QUOTATION_MARK: &str = "quotation mark";
+/// What is said of a number.
+pub const NOT_A_NUMBER: &str = "a number";
+
+/// What to do about a source whose rows cannot be read; `what` is said of one of them.
+#[must_use]
+pub fn remedy(what: &str) -> &'static str {
+    let remedies = [
+        (NOT_UTF8, "save the file as UTF-8, such as by `iconv -f latin1 -t utf-8`"),
+        (NOTHING_BEYOND, "take away the delimiters at the ends of the lines"),
+        (RAGGED, "check `file.delimiter`; a value that holds it stands in quotation marks"),
+        (QUOTATION_MARK, "close each quotation mark, and double those inside a quoted value"),
+        (
+            NOT_A_NUMBER,
+            "write numbers as `1234.5`; the columns' names are settings under `columns`",
+        ),
+    ];
+    let told = remedies.iter().find(|(phrase, _)| what.contains(phrase));
+    told.map_or("check the names under `columns`, and how the values are written", |(_, text)| text)
+}
+
 /// Why a row could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowFault<'a> {

@@ -16,7 +16,7 @@ use super::problem::{Problem, RefusedRows};
 use super::services::{FitAsk, Fitted};
 use super::state::Api;
 use super::upload::{self, Upload};
-use crate::domain::{RefusalReason, RunResults};
+use crate::domain::{RefusalReason, RefusalRow, RunResults, row_fault};
 use crate::job::off_thread;
 
 /// Media type of the answer as a document.
@@ -150,8 +150,8 @@ fn nothing_fitted(results: &RunResults) -> Problem {
     let why = match (rows.read, rows.used) {
         (0, _) => "the file holds no record".to_owned(),
         (n, 0) => {
-            let reasons = rows.refused.iter().map(|(reason, n)| format!("{n} {reason}"));
-            format!("all {n} rows were refused: {}", reasons.collect::<Vec<_>>().join(", "))
+            let most = RefusalRow::commonest_in_words(&results.refusals);
+            format!("all {n} rows were refused, {most}")
         }
         _ => "no group has enough records".to_owned(),
     };
@@ -161,12 +161,14 @@ fn nothing_fitted(results: &RunResults) -> Problem {
             "names and units of columns are settings of the server: `columns`, `accept`",
         );
     }
-    problem
-        .with_hint(
+    let hint = match RefusalRow::commonest(&results.refusals) {
+        Some((reason, _, what)) if reason.is_unreadable() => row_fault::remedy(what),
+        _ => {
             "`refusals` shows a row for each reason; what rows must be is said by settings of the \
-             server: `columns`, `accept`, `window`, `file.delimiter`",
-        )
-        .with_refusals(refused_rows(results))
+             server: `columns`, `accept`, `window`, `file.delimiter`"
+        }
+    };
+    problem.with_hint(hint).with_refusals(refused_rows(results))
 }
 
 /// What was refused, a row for each reason.

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::domain::record::{RecordRef, road};
@@ -15,6 +14,9 @@ use crate::ports::{FailureKind, PortError, PortResult};
 
 use super::covariates::{Cells, Covariates, FactorPlan, MAX_LEVELS, priority_name};
 use super::plan::RepeatedIds;
+use repeats::{Fate, Place, Repeats};
+
+mod repeats;
 
 /// Samples up to which a group's room doubles; beyond, it grows by a quarter, so that a large group
 /// leaves little of it unused.
@@ -52,6 +54,28 @@ impl GroupRecords {
     }
 }
 
+impl GroupRecords {
+    /// Takes records away again, whose places are ascending.
+    fn forget(&mut self, places: &[u32], n_classes: usize) {
+        take_away(&mut self.samples, 1, places);
+        take_away(&mut self.columns.cells, 1, places);
+        take_away(&mut self.columns.lengths_km, n_classes, places);
+        take_away(&mut self.times, 1, places);
+    }
+}
+
+/// Takes the entries of records away, of which `n_each` belong to each.
+fn take_away<T>(entries: &mut Vec<T>, n_each: usize, places: &[u32]) {
+    let mut places = places.iter().map(|place| *place as usize).peekable();
+    let mut nth = 0;
+    entries.retain(|_| {
+        let place = nth / n_each.max(1);
+        nth += 1;
+        while places.next_if(|gone| *gone < place).is_some() {}
+        places.peek() != Some(&place)
+    });
+}
+
 /// Makes room for one record more, of which `n_each` entries belong to `entries`.
 fn grow<T>(entries: &mut Vec<T>, n_each: usize) {
     let n = entries.len();
@@ -87,7 +111,9 @@ pub struct Collector<'a> {
     splits: &'a Splits,
     /// Groups that are taken; every one where there is none.
     selection: Option<&'a Selection>,
-    seen_ids: Option<HashSet<u64>>,
+    repeats: Option<Repeats>,
+    /// Samples that were kept until a record of the same incident arrived earlier.
+    replaced: Vec<Place>,
     /// Region → band → priority → index in `groups`. Nested, so that a look-up allocates nothing;
     /// a region has few bands and priorities, which are compared faster than they are hashed.
     index: HashMap<String, BTreeMap<String, BTreeMap<String, usize>>>,
@@ -110,7 +136,8 @@ impl<'a> Collector<'a> {
             limits,
             splits,
             selection: None,
-            seen_ids: (repeated_ids == RepeatedIds::Refuse).then(HashSet::new),
+            repeats: (repeated_ids == RepeatedIds::Refuse).then(Repeats::default),
+            replaced: Vec::new(),
             index: HashMap::new(),
             groups: Vec::new(),
             n_shown: 0,
@@ -148,8 +175,9 @@ impl<'a> Collector<'a> {
     /// Takes every row of a batch.
     ///
     /// # Errors
-    /// [`FailureKind::Malformed`] where there are more groups, classes of road or levels of a covariate
-    /// than a run may have; what is beyond the limit is never held.
+    /// [`FailureKind::Malformed`] where there are more groups, classes of road, levels of a covariate or
+    /// incidents among which repeats are looked for than a run may have; what is beyond the limit is
+    /// never held.
     pub fn take(&mut self, batch: &RecordBatch) -> PortResult<()> {
         if self.n_read == 0 && self.limits.needs_lengths {
             check_classes(batch.classes.len())?;
@@ -161,7 +189,6 @@ impl<'a> Collector<'a> {
             }
             self.n_read += 1;
             match self.limits.check(&row) {
-                Ok(_) if self.is_repeat(&row) => self.refuse(&row, RefusalReason::RepeatedId)?,
                 Ok(accepted) => {
                     #[expect(
                         clippy::cast_possible_truncation,
@@ -176,6 +203,9 @@ impl<'a> Collector<'a> {
                 }
                 Err(reason) => self.refuse(&row, reason)?,
             }
+        }
+        if self.repeats.as_ref().is_some_and(Repeats::is_full) {
+            return Err(too_many_incidents());
         }
         match self.cells.as_ref().and_then(Cells::overflow) {
             Some(covariate) => Err(too_many_levels(covariate)),
@@ -192,9 +222,14 @@ impl<'a> Collector<'a> {
     }
 
     fn keep(&mut self, row: &RecordRef<'_>, region: &str, sample: Sample) -> PortResult<()> {
+        // Of repeats too, so that the levels of a factor do not depend on which is read first.
         let cell = self.cells.as_mut().map(|cells| cells.cell_of(row));
+        let at = self.shown_place_of(row, region)?;
+        if !self.is_kept(row, at) {
+            return self.refuse(row, RefusalReason::RepeatedId);
+        }
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
-        let group = self.shown_group_of(row, region)?;
+        let group = &mut self.groups[at];
         group.note_parent(row);
         grow(&mut group.samples, 1);
         group.samples.push(sample);
@@ -216,16 +251,23 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Whether the incident was there before, where that matters. Told by a 64-bit hash: among a
-    /// million incidents a false alarm has a chance of 3 in 100 million.
-    fn is_repeat(&mut self, row: &RecordRef<'_>) -> bool {
-        let (Some(seen), Some(id)) = (&mut self.seen_ids, row.incident_id) else { return false };
-        let mut hasher = DefaultHasher::new();
-        match id {
-            IncidentId::Text(text) => text.hash(&mut hasher),
-            IncidentId::Number(number) => number.hash(&mut hasher),
+    /// Whether the record is the one of its incident that is kept, in the group of that number. If
+    /// another was, that one is refused.
+    fn is_kept(&mut self, row: &RecordRef<'_>, at: usize) -> bool {
+        let (Some(repeats), Some(id)) = (&mut self.repeats, row.incident_id) else { return true };
+        let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let here = (place(at), place(self.groups[at].samples.len()));
+        match repeats.decide(id, row, here) {
+            Fate::First => true,
+            Fate::Repeat => false,
+            Fate::Replaces((group, sample)) => {
+                self.replaced.push((group, sample));
+                let group = &mut self.groups[group as usize];
+                group.n_refused += 1;
+                self.refusals.add(&group.key.region, RefusalReason::RepeatedId, &id.text());
+                true
+            }
         }
-        !seen.insert(hasher.finish())
     }
 
     fn refuse(&mut self, row: &RecordRef<'_>, reason: RefusalReason) -> PortResult<()> {
@@ -240,7 +282,8 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         if self.limits.shows_region(row, reason) {
-            let group = self.shown_group_of(row, region)?;
+            let at = self.shown_place_of(row, region)?;
+            let group = &mut self.groups[at];
             group.n_refused += 1;
             group.note_parent(row);
         } else if let Some(at) = self.place_of(row, region, |collector| {
@@ -251,12 +294,9 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// The group of a row that shows that there is such a group; an error where there are too many.
-    fn shown_group_of(
-        &mut self,
-        row: &RecordRef<'_>,
-        region: &str,
-    ) -> PortResult<&mut GroupRecords> {
+    /// Where the group of a row is that shows that there is such a group; an error where there are too
+    /// many.
+    fn shown_place_of(&mut self, row: &RecordRef<'_>, region: &str) -> PortResult<usize> {
         let has_room = |collector: &Self| collector.n_shown < collector.limits.max_groups;
         let at = self.place_of(row, region, has_room);
         let at = at.filter(|&at| self.groups[at].is_shown || has_room(self));
@@ -267,7 +307,7 @@ impl<'a> Collector<'a> {
         let group = &mut self.groups[at];
         self.n_shown += usize::from(!group.is_shown);
         group.is_shown = true;
-        Ok(group)
+        Ok(at)
     }
 
     /// Where the row's group is; it is made where there is none and there is room for it.
@@ -336,7 +376,13 @@ impl<'a> Collector<'a> {
         collected
     }
 
-    fn finish_all(self) -> Collected {
+    fn finish_all(mut self) -> Collected {
+        self.replaced.sort_unstable();
+        for places in self.replaced.chunk_by(|a, b| a.0 == b.0) {
+            let group = &mut self.groups[places[0].0 as usize];
+            let places: Vec<u32> = places.iter().map(|(_, sample)| *sample).collect();
+            group.forget(&places, self.classes.len());
+        }
         let mut groups = self.groups;
         groups.retain(|group| group.is_shown);
         groups.sort_by(|a, b| a.key.cmp(&b.key));
@@ -366,6 +412,13 @@ fn check_classes(n_classes: usize) -> PortResult<()> {
     let what = format!("the records have {n_classes} {what}, more than {max}");
     Err(PortError::new(FailureKind::Malformed, what)
         .with_hint("name those that count under `columns.lengths`"))
+}
+
+fn too_many_incidents() -> PortError {
+    let what = "`accept.repeated_ids`: there are more incidents than repeats can be found among";
+    PortError::new(FailureKind::Malformed, what).with_hint(
+        "leave repeats out in a view or query, or keep them: `accept.repeated_ids = \"keep\"`",
+    )
 }
 
 fn too_many_levels(covariate: &str) -> PortError {

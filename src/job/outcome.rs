@@ -14,7 +14,7 @@ use super::judge::PublishedCurves;
 use super::overrule;
 use super::plan::RunPlan;
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
-use crate::domain::{GroupRow, ParameterSet, RunCounts, RunResults, RunStatus};
+use crate::domain::{GroupRow, ParameterSet, RefusalRow, RunCounts, RunResults, RunStatus};
 use crate::fit::Curve;
 use crate::ports::Clock;
 
@@ -234,9 +234,8 @@ fn nothing_to_publish(
         );
     }
     if fitted.n_used == 0 {
-        let most = fitted.refused.iter().max_by_key(|(_, count)| **count);
-        let most = most.map_or_else(String::new, |(why, count)| format!(", {count} as {why}"));
-        return format!("nothing published: all {} rows were refused{most}", fitted.n_read);
+        let most = RefusalRow::commonest_in_words(&fitted.refusals);
+        return format!("nothing published: all {} rows were refused, {most}", fitted.n_read);
     }
     let first = objections.iter().flatten().next().map_or("", String::as_str);
     format!("nothing published: none of {} groups passed, the first: {first}", objections.len())

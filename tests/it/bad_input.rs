@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
 mod files;
+mod lines;
 mod outputs;
 #[cfg(target_os = "linux")]
 mod read_only;

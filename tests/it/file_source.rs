@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its own steps fail")]
 
 mod columnar;
+mod limits;
 mod port;
 mod rows;
 mod whole;
@@ -39,11 +40,14 @@ fn shown(reader: RecordReader) -> Result<String, FileError> {
     let mut text = String::new();
     for batch in reader {
         for row in batch?.rows() {
-            let at = row.occurred_at_us.map(|us| Timestamp::from_microsecond(us).unwrap());
+            // The last hours of the calendar are no timestamps any more.
+            let at = row.occurred_at_us.map(|us| {
+                Timestamp::from_microsecond(us).map_or(format!("{us} us"), |at| at.to_string())
+            });
             let mut cells = vec![
                 row.incident_id.map_or("-".to_owned(), |id| id.to_string()),
                 row.region.unwrap_or("-").to_owned(),
-                at.map_or("-".to_owned(), |at| at.to_string()),
+                at.unwrap_or("-".to_owned()),
                 row.priority.unwrap_or("-").to_owned(),
                 row.distance_km.map_or("-".to_owned(), |x| x.to_string()),
                 row.travel_time_s.map_or("-".to_owned(), |x| x.to_string()),

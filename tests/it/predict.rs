@@ -252,33 +252,33 @@ fn files_that_hold_no_parameters_say_why() {
         writeln!(told, "{:?} {}", ended.code, ended.stderr).unwrap();
     }
     insta::assert_snapshot!(told, @r"
-Some(5) error: `empty.csv` is empty: it has no header
+Some(2) error: `empty.csv` is empty: it has no header
 hint: check that whatever writes the file has finished
 
-Some(5) error: `other.csv` has no column `name`; it has `incident_id`, `region`
+Some(2) error: `other.csv` has no column `name`; it has `incident_id`, `region`
 hint: name a file that `speedfit fit` or `speedfit export` has written
 
-Some(5) error: `cell.csv`, row 1: `estimate` is no number
+Some(2) error: `cell.csv`, row 1: `estimate` is no number
 hint: correct the row, or export the file again
 
-Some(5) error: `status.csv`, row 1: `status` is not known
+Some(2) error: `status.csv`, row 1: `status` is not known
 hint: correct the row, or export the file again
 
-Some(5) error: `broken.json` cannot be read as JSON
+Some(2) error: `broken.json` cannot be read as JSON
 caused by: EOF while parsing a value at line 1 column 11
 hint: check that whatever writes the file has finished
 
-Some(5) error: `other.json` holds no table of parameters or groups
+Some(2) error: `other.json` holds no table of parameters or groups
 hint: name a file that `speedfit fit` or `speedfit export` has written
 
 Some(8) error: region `A` has no parameters
 hint: the set has no parameters at all
 
-Some(5) error: cannot open `there-is-none.csv`
+Some(2) error: cannot open `there-is-none.csv`
 caused by: No such file or directory (os error 2)
 hint: check the path; a relative one starts at the working directory
 
-Some(5) error: cannot tell the format of `p.txt` from its name
+Some(2) error: cannot tell the format of `p.txt` from its name
 hint: let the name end in `.csv`, `.json`, `.csv.gz`, `.json.gz` or `.parquet`
 
 ");

@@ -198,14 +198,17 @@ fn shown(batch: &RecordBatch) -> String {
 fn line(row: &RecordRef<'_>) -> String {
     let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| format!("`{text}`"));
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:?}"));
-    let at = row.occurred_at_us.map(|us| Timestamp::from_microsecond(us).unwrap());
+    // The last hours of the calendar are no timestamps any more.
+    let shown =
+        |us| Timestamp::from_microsecond(us).map_or(format!("{us} us"), |at| at.to_string());
+    let at = row.occurred_at_us.map(shown);
     let mut line = format!(
         "{} region {} parent {} priority {} at {} {} km {} s weight {}",
         text(row.incident_id.map(IncidentId::text).as_deref()),
         text(row.region),
         text(row.parent_region),
         text(row.priority),
-        at.map_or("-".to_owned(), |at| at.to_string()),
+        at.unwrap_or("-".to_owned()),
         number(row.distance_km),
         number(row.travel_time_s),
         number(row.weight),

@@ -4,15 +4,21 @@
 //! would make the program a third larger for types that no record has. Knows no names of columns and
 //! no units.
 
+mod pages;
 mod reader;
 mod stored_type;
+mod thrift;
 mod values;
 mod writer;
 
+pub(super) use pages::Oversized;
 pub(super) use parquet::basic::Compression;
 pub(super) use parquet::basic::ZstdLevel;
 pub(super) use parquet::errors::ParquetError;
-pub(super) use reader::{StoredColumn, TableReader};
+pub(super) use reader::{StoredColumn, TableReader, is_encrypted};
 pub(super) use stored_type::{CountUnit, StoredType};
-pub(super) use values::Values;
+pub(super) use values::{TextValues, Values};
 pub(super) use writer::{Cells, ColumnKind, ColumnSpec, TableWriter};
+
+/// Bytes of unpacked pages that are held at once, of all columns. A page is a megabyte or a few.
+const MAX_HELD_BYTES: usize = 256 << 20;

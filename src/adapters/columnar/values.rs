@@ -4,11 +4,14 @@ use std::str;
 
 use half::f16;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, DataType};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType};
 use parquet::errors::{ParquetError, Result};
 
+use super::pages::Oversized;
+use super::reader::StoredColumn;
 use super::stored_type::StoredType;
 use crate::domain::TextColumn;
+use crate::domain::record::escaped;
 
 /// Some rows of a column, one entry per row; `None` is null.
 #[derive(Clone)]
@@ -18,22 +21,34 @@ pub(in crate::adapters) enum Values {
     /// Integers, counts of a time stamp, and decimals without their point.
     Exact(Vec<Option<i128>>),
     Float(Vec<Option<f64>>),
-    Text(TextColumn),
+    Text(TextValues),
+}
+
+/// Texts of some rows. Where bytes make up no character, the text shows them as `\xff`.
+#[derive(Clone, Default)]
+pub(in crate::adapters) struct TextValues {
+    pub(in crate::adapters) texts: TextColumn,
+    /// Rows with such bytes, ascending.
+    pub(in crate::adapters) undecodable: Vec<usize>,
 }
 
 /// Bytes of text of one column in one batch. A small file can hold the same long text in a million
 /// rows; unpacked it would fill the memory.
-const MAX_TEXT_BYTES: usize = 256 << 20;
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
 
-/// The next `n_rows` of a column, all of which must be there.
+/// Rows at a time where a text may repeat the one before it without taking room in the file.
+const REPEATING_ROWS: usize = 8;
+
+/// The next `n_rows` of a column, all of which must be there. `repeats` says whether a text may repeat
+/// the beginning of the one before it.
 pub(super) fn read(
     reader: &mut ColumnReader,
-    stored: StoredType,
-    is_optional: bool,
+    column: &StoredColumn,
+    repeats: bool,
     n_rows: usize,
 ) -> Result<Values> {
     use ColumnReader as R;
-    let rows = (n_rows, is_optional);
+    let (stored, rows) = (column.stored, (n_rows, column.is_optional));
     if !stored.is_readable() {
         return Err(unfit(stored));
     }
@@ -53,7 +68,9 @@ pub(super) fn read(
                 _ => f64::NAN,
             })
         }
-        (StoredType::Text, R::ByteArrayColumnReader(of)) => text(&nullable(of, rows)?),
+        (StoredType::Text, R::ByteArrayColumnReader(of)) => {
+            text(of, &column.name, rows, if repeats { REPEATING_ROWS } else { n_rows })
+        }
         (StoredType::Float | StoredType::Text, _) => Err(unfit(stored)),
         (_, R::Int32ColumnReader(of)) => exact(of, rows, |x| Some(i128::from(*x))),
         (_, R::Int64ColumnReader(of)) => exact(of, rows, |x| Some(i128::from(*x))),
@@ -62,7 +79,16 @@ pub(super) fn read(
             let ns = i128::from(low) | i128::from(high) << 32;
             Some((i128::from(day) - JULIAN_DAY_OF_1970) * NS_PER_DAY + ns)
         }),
-        (_, R::ByteArrayColumnReader(of)) => exact(of, rows, |x| big_endian(x.data())),
+        (_, R::ByteArrayColumnReader(of)) => {
+            let n_at_once = if repeats { REPEATING_ROWS } else { n_rows };
+            let mut all = Vec::with_capacity(n_rows);
+            while all.len() < n_rows {
+                let some = (n_at_once.min(n_rows - all.len()), column.is_optional);
+                let Values::Exact(some) = exact(of, some, |x| big_endian(x.data()))? else { break };
+                all.extend(some);
+            }
+            Ok(Values::Exact(all))
+        }
         (_, R::FixedLenByteArrayColumnReader(of)) => exact(of, rows, |x| big_endian(x.data())),
         (_, R::BoolColumnReader(_) | R::FloatColumnReader(_) | R::DoubleColumnReader(_)) => {
             Err(unfit(stored))
@@ -99,20 +125,35 @@ fn float<T: DataType>(
     Ok(Values::Float(found.map(|x| x.map(|x| value(&x))).collect()))
 }
 
-fn text(found: &[Option<ByteArray>]) -> Result<Values> {
-    let n_bytes: usize = found.iter().flatten().map(|text| text.data().len()).sum();
-    if n_bytes > MAX_TEXT_BYTES {
-        return Err(ParquetError::General(format!(
-            "{} rows of a column hold {n_bytes} bytes of text",
-            found.len()
-        )));
+/// The texts of `n_rows`, of which `n_at_once` are unpacked at a time.
+fn text(
+    reader: &mut ColumnReaderImpl<ByteArrayType>,
+    column: &str,
+    (n_rows, is_optional): (usize, bool),
+    n_at_once: usize,
+) -> Result<Values> {
+    let mut values = TextValues::default();
+    let (mut n_read, mut n_bytes) = (0, 0);
+    while n_read < n_rows {
+        let found = nullable(reader, (n_at_once.min(n_rows - n_read), is_optional))?;
+        n_bytes += found.iter().flatten().map(ByteArray::len).sum::<usize>();
+        n_read += found.len();
+        if n_bytes > MAX_TEXT_BYTES {
+            let (column, max_bytes) = (column.to_owned(), MAX_TEXT_BYTES);
+            return Err(Oversized::Text { column, n_rows: n_read, n_bytes, max_bytes }.into());
+        }
+        for value in &found {
+            let bytes = value.as_ref().map(ByteArray::data);
+            match bytes.map(str::from_utf8).transpose() {
+                Ok(text) => values.texts.push(text),
+                Err(_) => {
+                    values.undecodable.push(values.texts.len());
+                    values.texts.push(bytes.map(escaped).as_deref());
+                }
+            }
+        }
     }
-    let mut texts = TextColumn::default();
-    for value in found {
-        let value = value.as_ref().map(|bytes| str::from_utf8(bytes.data())).transpose();
-        texts.push(value.map_err(|error| ParquetError::External(Box::new(error)))?);
-    }
-    Ok(Values::Text(texts))
+    Ok(Values::Text(values))
 }
 
 /// Exactly `n_rows` values. The library hands out what is not null, and levels that tell where.

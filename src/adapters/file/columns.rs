@@ -36,7 +36,8 @@ impl Columns {
         let mut missing = Vec::new();
         for field in Field::ALL {
             let name = map.column(field);
-            let found = place(path, header, name)?;
+            let is_left_out = name.is_empty();
+            let found = if is_left_out { None } else { place(path, header, name)? };
             if found.is_none() && map.is_needed(field) {
                 missing.push(name);
             }

@@ -1,28 +1,30 @@
-//! Records from CSV, one reused row at a time.
+//! Records from CSV: what the fields of its rows say.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use csv::{ByteRecord, ReaderBuilder};
-
 use super::columns::Columns;
+use super::csv_rows::{CsvRows, MAX_ROW_BYTES, RawRow, RowsError, Shape};
 use super::error::FileError;
-use super::input::{ByteStream, RowGuard, checked_text, open};
+use super::input::{ByteStream, checked_text, open};
 use super::options::{Field, FileOptions};
-use super::values::{Fault, FieldColumn, number, timestamp_us};
+use super::values::{Fault, FieldColumn, clip, number, timestamp_us};
 use crate::domain::record::RecordRef;
+use crate::domain::row_fault::{NOT_A_NUMBER, NOTHING_BEYOND, RAGGED};
 use crate::domain::{IncidentId, RecordBatch};
 
 /// Bytes of text after which a batch is handed on although it has room for rows: with rows of
 /// ordinary length it never comes to that.
 const MAX_BATCH_BYTES: usize = 4 << 20;
-const BUFFER_BYTES: usize = 1 << 16;
+/// Lines in which the header is looked for where the first is none, to say where it is.
+const MAX_LINES_ABOVE_HEADER: usize = 20;
 
 /// Reads a CSV file as a stream.
 pub(super) struct CsvReader {
-    rows: Rows,
+    rows: CsvRows,
+    origin: Origin,
     parser: RowParser,
-    record: ByteRecord,
     /// Classes of road whose lengths are read.
     classes: Arc<[String]>,
 }
@@ -40,33 +42,41 @@ impl CsvReader {
         gzip: bool,
         options: &FileOptions,
     ) -> Result<Self, FileError> {
-        let path = options.path.clone();
-        let stream = match checked_text(&path, stream) {
-            Ok(stream) => stream?,
-            Err(source) if gzip => return Err(FileError::Gzip { path, source }),
-            Err(source) => return Err(FileError::Read { path, source }),
+        let origin = Origin { path: options.path.clone(), gzip };
+        let stream = checked_text(&origin.path, stream).map_err(|error| origin.broken(error))??;
+        let rows = CsvRows::new(stream, options.delimiter);
+        let mut rows = rows.map_err(|error| origin.explain(error))?;
+        let Some(first) = rows.next_row().map_err(|error| origin.explain(error))? else {
+            return Err(FileError::Empty { path: origin.path });
         };
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(options.delimiter)
-            .buffer_capacity(BUFFER_BYTES)
-            .from_reader(RowGuard::new(stream));
-        let mut rows = Rows { reader, path, gzip, has_crlf: false };
-        let mut record = ByteRecord::new();
-        if !rows.next_into(&mut record)? {
-            return Err(FileError::Empty { path: rows.path });
-        }
-        rows.has_crlf = rows.reader.position().line() == 1;
-        let header: Vec<String> =
-            record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        let delimiter = Some(options.delimiter);
-        let there = header.iter().map(String::as_str);
-        let lengths = options.lengths.wanted(there, options.distance_unit);
-        let columns = Columns::find(&rows.path, &header, &options.columns, &lengths, delimiter)?;
+        let (header, line) = (origin.header(first)?, first.lines.0);
+        let lengths =
+            options.lengths.wanted(header.iter().map(String::as_str), options.distance_unit);
+        origin.check_width(header.len())?;
+        let find = |header: &[String]| {
+            let delimiter = Some(options.delimiter);
+            Columns::find(&origin.path, header, &options.columns, &lengths, delimiter)
+        };
+        let columns = match find(&header) {
+            Err(missing @ FileError::MissingColumns { .. }) => {
+                let below = header_below(&mut rows, &origin, |header| find(header).is_ok());
+                let above = clip(&header.join(&char::from(options.delimiter).to_string()));
+                let path = origin.path.clone();
+                return Err(below.map_or(missing, |header| FileError::HeaderBelow {
+                    path,
+                    line,
+                    above,
+                    header,
+                }));
+            }
+            columns => columns?,
+        };
+        let numbers = [Field::Distance, Field::TravelTime].map(|field| columns.index(field));
+        let numbers = numbers.into_iter().flatten().collect();
+        rows.set_shape(Shape { n_columns: header.len(), numbers });
         let classes = lengths.into_iter().map(|length| length.class).collect();
         let parser = RowParser { columns, n_columns: header.len(), options: options.clone() };
-        Ok(Self { rows, parser, record, classes })
+        Ok(Self { rows, origin, parser, classes })
     }
 
     pub(super) fn columns(&self) -> &Columns {
@@ -87,81 +97,80 @@ impl CsvReader {
         batch.weight.reserve_exact(RecordBatch::MAX_ROWS);
         let mut n_bytes = 0;
         while !batch.is_full() && n_bytes < MAX_BATCH_BYTES {
-            if !self.rows.next_into(&mut self.record)? {
+            let Some(row) = self.rows.next_row().map_err(|error| self.origin.explain(error))?
+            else {
                 break;
+            };
+            n_bytes += row.bytes().len();
+            let (record, mut fault) = self.parser.parse(row);
+            self.parser.lengths(row, &mut lengths, &mut fault);
+            if fault.get().is_some() {
+                self.parser.look_for_header(row, &self.origin, &mut fault)?;
             }
-            n_bytes += self.record.as_slice().len();
-            let (row, mut fault) = self.parser.parse(&self.record);
-            self.parser.lengths(&self.record, &mut lengths, &mut fault);
-            let fault = fault.at(|| self.rows.place_of(&self.record));
-            batch.push(RecordRef { fault: fault.get(), lengths_km: &lengths, ..row });
+            let fault = fault.at(|| row.place());
+            batch.push(RecordRef { fault: fault.get(), lengths_km: &lengths, ..record });
         }
         Ok((!batch.is_empty()).then_some(batch))
     }
 }
 
-/// The rows of a file as bytes, and where they stand.
-struct Rows {
-    reader: csv::Reader<RowGuard>,
-    path: PathBuf,
-    gzip: bool,
-    /// Whether lines end in CR LF: the reader counts a line at its LF, which it has not seen yet when
-    /// it returns such a row.
-    has_crlf: bool,
+/// The first line from here on that is a header, in words.
+fn header_below(
+    rows: &mut CsvRows,
+    origin: &Origin,
+    is_header: impl Fn(&[String]) -> bool,
+) -> Option<u64> {
+    for _ in 0..MAX_LINES_ABOVE_HEADER {
+        let row = rows.next_row().ok().flatten()?;
+        if origin.header(row).is_ok_and(|header| is_header(&header)) {
+            return Some(row.lines.0);
+        }
+    }
+    None
 }
 
-impl Rows {
-    /// Reads the next row, and says whether there was one.
-    fn next_into(&mut self, record: &mut ByteRecord) -> Result<bool, FileError> {
-        self.reader.get_mut().row_done();
-        let found = match self.reader.read_byte_record(record) {
-            Ok(found) => found,
-            Err(error) => return Err(self.explain(error, record)),
-        };
-        if found && self.reader.get_ref().is_at_end() {
-            self.check_last(record)?;
+/// Where the rows come from, for what is said of them.
+struct Origin {
+    path: PathBuf,
+    gzip: bool,
+}
+
+impl Origin {
+    /// Most columns of a file; exports have some hundred.
+    const MAX_COLUMNS: usize = 10_000;
+
+    /// The trimmed names in a header.
+    fn header(&self, row: RawRow<'_>) -> Result<Vec<String>, FileError> {
+        if let Some(fault) = row.fault {
+            let (path, line) = (self.path.clone(), row.lines.0);
+            return Err(FileError::HeaderQuote { path, line, what: fault.text() });
         }
-        Ok(found)
+        Ok(row.fields().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect())
     }
 
-    /// A last row that ends inside quotation marks has swallowed the rows after it.
-    fn check_last(&self, record: &ByteRecord) -> Result<(), FileError> {
-        let in_last_field = record.iter().next_back().is_some_and(|f| f.contains(&b'\n'));
-        if in_last_field && self.reader.get_ref().has_odd_quotes() {
-            let (line, _) = self.lines_of(record);
-            return Err(FileError::UnclosedQuote { path: self.path.clone(), line });
+    fn check_width(&self, n_columns: usize) -> Result<(), FileError> {
+        let (path, max) = (self.path.clone(), Self::MAX_COLUMNS);
+        if n_columns > max {
+            return Err(FileError::TooManyColumns { path, n_columns, max });
         }
         Ok(())
     }
 
-    fn explain(&self, error: csv::Error, record: &ByteRecord) -> FileError {
+    fn broken(&self, source: io::Error) -> FileError {
         let path = self.path.clone();
-        if self.reader.get_ref().overran() {
-            let before = record.position().map_or(1, csv::Position::line);
-            let line = before + u64::from(self.has_crlf);
-            let max_bytes = RowGuard::MAX_ROW_BYTES;
-            return FileError::RowTooLong { path, line, max_bytes };
-        }
-        let source = error.into();
-        if self.gzip {
-            return FileError::Gzip { path, source };
-        }
-        FileError::Read { path, source }
+        if self.gzip { FileError::Gzip { path, source } } else { FileError::Read { path, source } }
     }
 
-    /// First and last line of the row just read. Blank lines before it are no part of it.
-    fn lines_of(&self, record: &ByteRecord) -> (u64, u64) {
-        let n_inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let is_break_counted = !self.has_crlf && !self.reader.get_ref().is_at_end();
-        let n_counted = n_inside + u64::from(is_break_counted);
-        let first = self.reader.position().line().saturating_sub(n_counted);
-        (first, first + n_inside)
-    }
-
-    fn place_of(&self, record: &ByteRecord) -> String {
-        match self.lines_of(record) {
-            (first, last) if first == last => format!("line {first}"),
-            (first, last) => format!("lines {first} to {last}"),
+    fn explain(&self, error: RowsError) -> FileError {
+        let path = self.path.clone();
+        match error {
+            RowsError::Io(source) => self.broken(source),
+            RowsError::TooLong { line } => {
+                FileError::RowTooLong { path, line, max_bytes: MAX_ROW_BYTES }
+            }
+            RowsError::LinesLost { n_read, n_told } => {
+                FileError::LinesLost { path, n_read, n_told }
+            }
         }
     }
 }
@@ -174,57 +183,110 @@ struct RowParser {
 }
 
 impl RowParser {
-    /// A row whose texts lie in `record`; what cannot be read is null and noted.
-    fn parse<'a>(&self, record: &'a ByteRecord) -> (RecordRef<'a>, Fault) {
-        let row = Row { record, text: str::from_utf8(record.as_slice()).ok() };
+    /// A record whose texts lie in the row; what cannot be read is null and noted. Where the number of
+    /// fields is wrong nobody knows in which column a field stands, so that only a time stamp, which
+    /// looks like nothing else, is kept: it tells the window in which the row is refused.
+    fn parse<'a>(&self, row: RawRow<'a>) -> (RecordRef<'a>, Fault) {
+        let fields = Fields { row, text: str::from_utf8(row.bytes()).ok() };
         let mut fault = Fault::default();
-        if record.len() != self.n_columns {
-            let (n_fields, n_columns) = (record.len(), self.n_columns);
-            fault.note(|| format!("{n_fields} fields where the header has {n_columns}"));
+        if let Some(wrong) = row.fault {
+            fault.note(|| wrong.text().to_owned());
+            return (RecordRef::default(), fault);
         }
-        let distance = self.number(row, Field::Distance, &mut fault);
-        let travel_time = self.number(row, Field::TravelTime, &mut fault);
+        if row.len() != self.n_columns {
+            fault.note(|| self.ragged(row));
+            let occurred_at_us = self.timestamp_us(fields, &mut Fault::default());
+            return (RecordRef { occurred_at_us, ..RecordRef::default() }, fault);
+        }
+        let distance = self.number(fields, Field::Distance, &mut fault);
+        let travel_time = self.number(fields, Field::TravelTime, &mut fault);
         let record = RecordRef {
             distance_km: distance.map(|x| self.options.distance_unit.to_km(x)),
             travel_time_s: travel_time.map(|x| self.options.time_unit.to_s(x)),
-            occurred_at_us: self.timestamp_us(row, &mut fault),
-            weight: self.number(row, Field::Weight, &mut fault),
-            incident_id: self.text(row, Field::IncidentId, &mut fault).map(IncidentId::Text),
-            region: self.text(row, Field::Region, &mut fault),
-            parent_region: self.text(row, Field::ParentRegion, &mut fault),
-            priority: self.text(row, Field::Priority, &mut fault),
+            occurred_at_us: self.timestamp_us(fields, &mut fault),
+            weight: self.number(fields, Field::Weight, &mut fault),
+            incident_id: self.text(fields, Field::IncidentId, &mut fault).map(IncidentId::Text),
+            region: self.text(fields, Field::Region, &mut fault),
+            parent_region: self.text(fields, Field::ParentRegion, &mut fault),
+            priority: self.text(fields, Field::Priority, &mut fault),
             lengths_km: &[],
             fault: None,
         };
         (record, fault)
     }
 
+    fn ragged(&self, row: RawRow<'_>) -> String {
+        let (n_fields, n_columns) = (row.len(), self.n_columns);
+        let mut text = format!("{n_fields} {RAGGED} {n_columns}");
+        let mut beyond = row.fields().skip(n_columns).peekable();
+        if beyond.peek().is_some() && beyond.all(|field| field.trim_ascii().is_empty()) {
+            text.push_str(", and ");
+            text.push_str(NOTHING_BEYOND);
+        }
+        text
+    }
+
     /// Lengths by class of road, km.
-    fn lengths(&self, record: &ByteRecord, lengths: &mut [Option<f64>], fault: &mut Fault) {
+    fn lengths(&self, row: RawRow<'_>, lengths: &mut [Option<f64>], fault: &mut Fault) {
         if lengths.is_empty() {
             return;
         }
-        let row = Row { record, text: str::from_utf8(record.as_slice()).ok() };
+        lengths.fill(None);
+        if row.len() != self.n_columns {
+            return;
+        }
+        let fields = Fields { row, text: str::from_utf8(row.bytes()).ok() };
         for (length, (column, at)) in lengths.iter_mut().zip(self.columns.lengths()) {
             let of = FieldColumn::length(&column.name);
-            let text = row.trimmed(*at, of, fault);
+            let text = fields.trimmed(*at, of, fault);
             let value = text.and_then(|text| read_number(text, of, fault));
             *length = value.map(|x| column.unit.to_km(x));
         }
     }
 
-    /// The trimmed text of a field, or `None` where it is blank, absent or not UTF-8.
-    fn text<'a>(&self, row: Row<'a>, field: Field, fault: &mut Fault) -> Option<&'a str> {
-        row.trimmed(self.columns.index(field)?, self.columns.of(field), fault)
+    /// Whether a row that cannot be read is a header, as in files that were joined. One of another
+    /// order would give the rows below it other meanings.
+    #[cold]
+    fn look_for_header(
+        &self,
+        row: RawRow<'_>,
+        origin: &Origin,
+        fault: &mut Fault,
+    ) -> Result<(), FileError> {
+        let is_name = |at: usize, name: &str| {
+            row.get(at).is_some_and(|field| field.trim_ascii() == name.as_bytes())
+        };
+        let needed = [Field::Region, Field::Distance, Field::TravelTime];
+        let is_there =
+            |field: &Field| (0..row.len()).any(|at| is_name(at, self.columns.name(*field)));
+        if row.len() != self.n_columns || !needed.iter().all(is_there) {
+            return Ok(());
+        }
+        let is_same = self
+            .columns
+            .found()
+            .all(|(field, name)| self.columns.index(field).is_some_and(|at| is_name(at, name)));
+        if !is_same {
+            let (path, line) = (origin.path.clone(), row.lines.0);
+            return Err(FileError::OtherHeader { path, line });
+        }
+        *fault = Fault::default();
+        fault.note(|| "the header stands here again".to_owned());
+        Ok(())
     }
 
-    fn number(&self, row: Row<'_>, field: Field, fault: &mut Fault) -> Option<f64> {
-        let text = self.text(row, field, fault)?;
+    /// The trimmed text of a field, or `None` where it is blank, absent or not UTF-8.
+    fn text<'a>(&self, fields: Fields<'a>, field: Field, fault: &mut Fault) -> Option<&'a str> {
+        fields.trimmed(self.columns.index(field)?, self.columns.of(field), fault)
+    }
+
+    fn number(&self, fields: Fields<'_>, field: Field, fault: &mut Fault) -> Option<f64> {
+        let text = self.text(fields, field, fault)?;
         read_number(text, self.columns.of(field), fault)
     }
 
-    fn timestamp_us(&self, row: Row<'_>, fault: &mut Fault) -> Option<i64> {
-        let text = self.text(row, Field::OccurredAt, fault)?;
+    fn timestamp_us(&self, fields: Fields<'_>, fault: &mut Fault) -> Option<i64> {
+        let text = self.text(fields, Field::OccurredAt, fault)?;
         let at = timestamp_us(text, &self.options.time_zone);
         if at.is_none() {
             fault.value(text, self.columns.of(Field::OccurredAt), "a time stamp");
@@ -233,21 +295,21 @@ impl RowParser {
     }
 }
 
-/// A row's fields, which lie side by side without their delimiters.
+/// A row's fields.
 #[derive(Clone, Copy)]
-struct Row<'a> {
-    record: &'a ByteRecord,
-    /// All fields as one text, where they are one: to check them at once is far cheaper.
+struct Fields<'a> {
+    row: RawRow<'a>,
+    /// All of them as one text, where they are one: to check them at once is far cheaper.
     text: Option<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> Fields<'a> {
     /// The text of a field, or `None` where it is absent or not UTF-8.
     fn text(self, index: usize) -> Option<&'a str> {
         match self.text {
             // Bytes of two fields may make up one character between them: then there is no boundary.
-            Some(text) => text.get(self.record.range(index)?),
-            None => str::from_utf8(self.record.get(index)?).ok(),
+            Some(text) => text.get(self.row.range(index)?),
+            None => str::from_utf8(self.row.get(index)?).ok(),
         }
     }
 
@@ -256,8 +318,7 @@ impl<'a> Row<'a> {
         if let Some(text) = self.text(index) {
             return Some(trimmed(text)).filter(|text| !text.is_empty());
         }
-        let shown = String::from_utf8_lossy(self.record.get(index)?);
-        fault.value(&shown, of, "text in UTF-8");
+        fault.bytes(self.row.get(index)?, of);
         None
     }
 }
@@ -265,7 +326,7 @@ impl<'a> Row<'a> {
 fn read_number(text: &str, of: FieldColumn<'_>, fault: &mut Fault) -> Option<f64> {
     let value = number(text);
     if value.is_none() {
-        fault.value(text, of, "a number");
+        fault.value(text, of, NOT_A_NUMBER);
     }
     value
 }

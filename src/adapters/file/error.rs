@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::adapters::columnar::ParquetError;
+use crate::adapters::columnar::{Oversized, ParquetError};
 use crate::domain::record::road;
 use crate::ports::{FailureKind, PortError};
 
@@ -118,13 +118,55 @@ pub enum FileError {
         /// The limit.
         max_bytes: usize,
     },
-    /// A quotation mark opens a field that runs to the end of the file.
-    #[error("`{}`, line {line}: a quotation mark is opened and never closed", path.display())]
-    UnclosedQuote {
+    /// The quotation marks of the header are none.
+    #[error("`{}`, line {line}: in the header {what}", path.display())]
+    HeaderQuote {
         /// The file.
         path: PathBuf,
-        /// Line on which the row begins.
+        /// The line.
         line: u64,
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// The header is not where the columns begin.
+    #[error("`{}`: line {line} is `{above}`, and the header is on line {header}", path.display())]
+    HeaderBelow {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is not blank.
+        line: u64,
+        /// Its text.
+        above: String,
+        /// Line of the header.
+        header: u64,
+    },
+    /// Another header follows, as in files that were joined, and its columns stand elsewhere.
+    #[error("`{}`, line {line}: another header begins, and its columns stand elsewhere", path.display())]
+    OtherHeader {
+        /// The file.
+        path: PathBuf,
+        /// Its line.
+        line: u64,
+    },
+    /// So many columns are no table of records.
+    #[error("`{}` has {n_columns} columns; {max} are the most that are read", path.display())]
+    TooManyColumns {
+        /// The file.
+        path: PathBuf,
+        /// Those of its header.
+        n_columns: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The rows have not as many lines as the file: a mistake in this program.
+    #[error("`{}` has {n_read} lines, and {n_told} of them were read", path.display())]
+    LinesLost {
+        /// The file.
+        path: PathBuf,
+        /// Lines of the file.
+        n_read: u64,
+        /// Lines of its rows, and blank ones.
+        n_told: u64,
     },
     /// It is damaged, or no Parquet file.
     #[error("`{}` cannot be read as Parquet", path.display())]
@@ -137,6 +179,20 @@ pub enum FileError {
     /// It is so damaged that the decoder gave up.
     #[error("`{}` cannot be read as Parquet: the decoder broke down on it", path.display())]
     ParquetBreakdown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What it holds would fill the memory.
+    #[error("`{}` is too large to be read", path.display())]
+    ParquetOversized {
+        /// The file.
+        path: PathBuf,
+        /// What of it, and how large.
+        source: Oversized,
+    },
+    /// It can be read with a key only.
+    #[error("`{}` is encrypted Parquet, which is not supported", path.display())]
+    ParquetEncrypted {
         /// The file.
         path: PathBuf,
     },
@@ -159,6 +215,8 @@ pub enum FileError {
         found: String,
         /// What would serve.
         wanted: &'static str,
+        /// The field, where the file may be without it.
+        optional: Option<&'static str>,
     },
     /// It is no JSON.
     #[error("`{}` cannot be read as JSON", path.display())]
@@ -218,6 +276,7 @@ impl FileError {
             Self::Open { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
                 kind_of_io(source)
             }
+            Self::LinesLost { .. } => FailureKind::Internal,
             Self::IsFolder { .. }
             | Self::Gzip { .. }
             | Self::UnknownFormat { .. }
@@ -226,12 +285,17 @@ impl FileError {
             | Self::NotCsv { .. }
             | Self::MissingColumns { .. }
             | Self::NoLengths { .. }
-            | Self::TooManyClasses { .. }
             | Self::DuplicateColumn { .. }
             | Self::RowTooLong { .. }
-            | Self::UnclosedQuote { .. }
+            | Self::HeaderQuote { .. }
+            | Self::HeaderBelow { .. }
+            | Self::OtherHeader { .. }
+            | Self::TooManyColumns { .. }
+            | Self::TooManyClasses { .. }
             | Self::Parquet { .. }
             | Self::ParquetBreakdown { .. }
+            | Self::ParquetOversized { .. }
+            | Self::ParquetEncrypted { .. }
             | Self::ParquetCodec { .. }
             | Self::ColumnType { .. }
             | Self::Json { .. }
@@ -253,6 +317,12 @@ impl FileError {
             Self::UnknownFormat { known, .. } => {
                 return Some(format!("let the name end in {known}{}", or_name_the_format(known)));
             }
+            Self::ColumnType { optional: Some(field), .. } => {
+                return Some(format!(
+                    "write the column in that type, name another one, or leave it out: \
+                     `columns.{field} = \"\"`"
+                ));
+            }
             Self::NotCsv { remedy, .. } => remedy,
             Self::NoLengths { .. } => {
                 "name the columns with lengths by class of road under `columns.lengths`, or fit \
@@ -272,6 +342,10 @@ impl FileError {
             Self::Parquet { .. } | Self::ParquetBreakdown { .. } => {
                 "copy the file again; if it is CSV, let its name end in `.csv`"
             }
+            Self::ParquetOversized { .. } => {
+                "check that it is a file of records; if so, write it with smaller pages"
+            }
+            Self::ParquetEncrypted { .. } => "write it again without encryption",
             Self::ParquetCodec { .. } => "write it again with Snappy, gzip, Zstandard or none",
             Self::ColumnType { .. } => {
                 "write the column in that type, or name another one: `columns`"
@@ -280,9 +354,13 @@ impl FileError {
             Self::GzippedParquet { .. } => "leave off `.gz`: Parquet is compressed already",
             Self::Empty { .. } => "check that whatever writes the file has finished",
             Self::DuplicateColumn { .. } => "rename one of them, or name another in the settings",
-            Self::RowTooLong { .. } | Self::UnclosedQuote { .. } => {
-                "look for a quotation mark that is opened there and not closed"
+            Self::RowTooLong { .. } => {
+                "check that it is CSV, and that its lines end in line breaks"
             }
+            Self::HeaderQuote { .. } => "correct the header",
+            Self::HeaderBelow { .. } => "remove what stands above the header",
+            Self::OtherHeader { .. } => "read the files one by one instead of joining them",
+            Self::TooManyColumns { .. } => "check the delimiter: `file.delimiter`",
             Self::NotAFile { .. } => "name an ordinary file",
             Self::Json { .. } => "check that whatever writes the file has finished",
             Self::NoTable { .. } | Self::TableTooLong { .. } => {

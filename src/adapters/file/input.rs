@@ -1,10 +1,10 @@
-//! The bytes of a text file: gzip unpacked, the byte-order mark taken off, runaway rows stopped.
+//! The bytes of a text file: gzip unpacked, the byte-order mark taken off.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::error::FileError;
 use super::format::is_gzip_name;
@@ -25,8 +25,7 @@ pub(super) fn open(path: &Path) -> Result<(ByteStream, bool), FileError> {
     let (prefix, file) =
         peek(file).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     if is_gzip_name(path) || prefix.starts_with(&GZIP_MAGIC) {
-        let packed = BufReader::with_capacity(BUFFER_BYTES, file);
-        return Ok((Box::new(MultiGzDecoder::new(packed)), true));
+        return Ok((Box::new(Members::new(file)), true));
     }
     Ok((Box::new(file), false))
 }
@@ -66,59 +65,46 @@ pub(super) fn checked_text(
     Ok(Err(FileError::NotCsv { path: path.to_owned(), looks_like, remedy }))
 }
 
-/// Counts what it hands out: the bytes since the last row, so that a quotation mark that is never
-/// closed cannot fill the memory, and the quotation marks, whose number is even in a whole file.
-pub(super) struct RowGuard {
-    stream: ByteStream,
-    n_since_row: usize,
-    n_quotes: u64,
-    is_at_end: bool,
-    overran: bool,
+/// The members of a gzip file, one after the other. Zeros after one are the padding of tapes and
+/// block copies, which gzip allows; anything else there is damage.
+struct Members<R> {
+    /// Only while a member is read, or its end is not looked at.
+    member: Option<GzDecoder<BufReader<R>>>,
 }
 
-impl RowGuard {
-    /// Longest row. Rows of this kind have some hundred bytes.
-    pub(super) const MAX_ROW_BYTES: usize = 1 << 20;
-
-    pub(super) fn new(stream: ByteStream) -> Self {
-        Self { stream, n_since_row: 0, n_quotes: 0, is_at_end: false, overran: false }
-    }
-
-    /// Tells that a row is complete.
-    pub(super) fn row_done(&mut self) {
-        self.n_since_row = 0;
-    }
-
-    /// Whether reading was stopped for a row that is too long.
-    pub(super) fn overran(&self) -> bool {
-        self.overran
-    }
-
-    /// Whether the end was met. A row that is complete only then has no line break behind it.
-    pub(super) fn is_at_end(&self) -> bool {
-        self.is_at_end
-    }
-
-    /// Whether a quotation mark lacks its partner, so far.
-    pub(super) fn has_odd_quotes(&self) -> bool {
-        self.n_quotes % 2 == 1
+impl<R: Read> Members<R> {
+    fn new(packed: R) -> Self {
+        let packed = BufReader::with_capacity(BUFFER_BYTES, packed);
+        Self { member: Some(GzDecoder::new(packed)) }
     }
 }
 
-impl Read for RowGuard {
+impl<R: Read> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.n_since_row > Self::MAX_ROW_BYTES {
-            self.overran = true;
-            return Err(io::ErrorKind::InvalidData.into());
+        loop {
+            let Some(member) = &mut self.member else { return Ok(0) };
+            let n_bytes = member.read(buffer)?;
+            if n_bytes > 0 || buffer.is_empty() {
+                return Ok(n_bytes);
+            }
+            let packed = self.member.take().map(GzDecoder::into_inner);
+            self.member = packed.map(next_member).transpose()?.flatten();
         }
-        let n_bytes = self.stream.read(buffer)?;
-        self.n_since_row += n_bytes;
-        self.is_at_end = n_bytes == 0;
-        // In runs so short that their count fits a byte, which the compiler turns into wide adds.
-        for run in buffer[..n_bytes].chunks(255) {
-            let n_quotes = run.iter().fold(0_u8, |n, byte| n + u8::from(*byte == b'"'));
-            self.n_quotes += u64::from(n_quotes);
+    }
+}
+
+/// The member behind the zeros, or `None` at the end.
+fn next_member<R: BufRead>(mut packed: R) -> io::Result<Option<GzDecoder<R>>> {
+    loop {
+        let bytes = packed.fill_buf()?;
+        let (n_bytes, n_zeros) = (bytes.len(), bytes.iter().take_while(|byte| **byte == 0).count());
+        packed.consume(n_zeros);
+        if n_bytes == 0 {
+            return Ok(None);
         }
-        Ok(n_bytes)
+        if n_zeros < n_bytes {
+            // Its header is checked, so that it is no member that begins with other bytes.
+            return Ok(Some(GzDecoder::new(packed)));
+        }
     }
 }

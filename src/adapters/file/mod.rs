@@ -10,6 +10,7 @@ mod atomic;
 mod checksum;
 mod columns;
 mod csv_reader;
+mod csv_rows;
 mod error;
 mod examine;
 mod export;

@@ -104,18 +104,18 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Chooses the column of a field. From then on the file must have it. A blank name chooses
-    /// nothing.
+    /// Chooses the column of a field. From then on the file must have it. A blank name leaves a field
+    /// out that is not required, whatever the file has.
     #[must_use]
     pub fn with(mut self, field: Field, column: &str) -> Self {
         let column = column.trim();
-        if !column.is_empty() {
+        if !column.is_empty() || !field.is_required() {
             self.chosen[field as usize] = Some(column.to_owned());
         }
         self
     }
 
-    /// The column's name.
+    /// The column's name; empty where the field is left out.
     #[must_use]
     pub fn column(&self, field: Field) -> &str {
         self.chosen[field as usize].as_deref().unwrap_or_else(|| field.default_column())
@@ -124,7 +124,8 @@ impl ColumnMap {
     /// Whether a file without the column is an error.
     #[must_use]
     pub fn is_needed(&self, field: Field) -> bool {
-        field.is_required() || self.chosen[field as usize].is_some()
+        let is_chosen = self.chosen[field as usize].as_ref().is_some_and(|name| !name.is_empty());
+        field.is_required() || is_chosen
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::values::{local_us, number, timestamp_us};
-use crate::adapters::columnar::{CountUnit, StoredType, Values};
-use crate::domain::TextColumn;
+use crate::adapters::columnar::{CountUnit, StoredType, TextValues, Values};
 
 /// What a column is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +54,12 @@ pub(super) enum Value<'a, T> {
 }
 
 /// A column of texts.
-pub(super) struct Texts(TextColumn);
+pub(super) struct Texts(TextValues);
 
 impl Texts {
     pub(super) fn of(stored: StoredType, values: Values) -> Self {
-        let mut texts = TextColumn::default();
+        let mut values_of = TextValues::default();
+        let texts = &mut values_of.texts;
         match values {
             Values::Text(texts) => return Self(texts),
             Values::Null => {}
@@ -76,12 +77,23 @@ impl Texts {
                 }
             }
         }
-        Self(texts)
+        Self(values_of)
     }
 
-    /// The trimmed text, or `None` where it is null or blank.
+    /// The trimmed text, or `None` where it is null or blank. Bytes that are no text are shown.
     pub(super) fn get(&self, row: usize) -> Option<&str> {
-        self.0.get(row).map(str::trim).filter(|text| !text.is_empty())
+        self.0.texts.get(row).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// The same, if it is a text.
+    pub(super) fn value(&self, row: usize) -> Value<'_, &str> {
+        match self.get(row) {
+            None => Value::Null,
+            Some(shown) if self.0.undecodable.binary_search(&row).is_ok() => {
+                Value::Unreadable(shown.into())
+            }
+            Some(text) => Value::Known(text),
+        }
     }
 }
 
@@ -186,12 +198,10 @@ fn count_us(count: i128, unit: CountUnit, local: Option<&TimeZone>) -> Option<i6
         CountUnit::Microseconds => count,
         CountUnit::Nanoseconds => count.div_euclid(1000),
     };
-    let at_us = i64::try_from(at_us).ok()?;
-    let at = Timestamp::from_microsecond(at_us).ok()?;
-    match local {
-        Some(zone) => local_us(TimeZone::UTC.to_datetime(at), zone),
-        None => Some(at_us),
-    }
+    let wall = DateTime::constant(1970, 1, 1, 0, 0, 0, 0)
+        .checked_add(SignedDuration::from_micros(i64::try_from(at_us).ok()?))
+        .ok()?;
+    local_us(wall, local.unwrap_or(&TimeZone::UTC))
 }
 
 #[cfg(test)]

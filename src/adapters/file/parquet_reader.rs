@@ -11,8 +11,11 @@ use super::error::FileError;
 use super::options::{Field, FileOptions};
 use super::parquet_columns::{Kind, Numbers, Texts, Timestamps, Value};
 use super::values::{Fault, FieldColumn};
-use crate::adapters::columnar::{ParquetError, StoredColumn, TableReader, Values};
+use crate::adapters::columnar::{
+    Oversized, ParquetError, StoredColumn, TableReader, Values, is_encrypted,
+};
 use crate::domain::record::RecordRef;
+use crate::domain::row_fault::{NOT_A_NUMBER, NOT_UTF8};
 use crate::domain::{IncidentId, RecordBatch};
 
 /// Reads a Parquet file as a stream.
@@ -114,28 +117,35 @@ impl ParquetReader {
         let columns = self.columns.lengths().iter().zip(&arrays.lengths);
         for (length, ((column, _), numbers)) in lengths.iter_mut().zip(columns) {
             let of = FieldColumn::length(&column.name);
-            let value = known(numbers.get(row), of, "a number", fault);
+            let value = known(numbers.get(row), of, NOT_A_NUMBER, fault);
             *length = value.map(|x| column.unit.to_km(x));
         }
     }
 
     fn row<'a>(&self, arrays: &'a Arrays, row: usize) -> (RecordRef<'a>, Fault) {
         let mut fault = Fault::default();
-        let text = |texts: &'a Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row));
         let mut number = |field, numbers: &Option<Numbers>| {
             let value = numbers.as_ref().map_or(Value::Null, |numbers| numbers.get(row));
-            known(value, self.columns.of(field), "a number", &mut fault)
+            known(value, self.columns.of(field), NOT_A_NUMBER, &mut fault)
         };
         let distance = number(Field::Distance, &arrays.distance);
         let travel_time = number(Field::TravelTime, &arrays.travel_time);
         let weight = number(Field::Weight, &arrays.weight);
+        let mut text = |field, texts: &'a Option<Texts>| {
+            let value = texts.as_ref().map_or(Value::Null, |texts| texts.value(row));
+            known(value, self.columns.of(field), NOT_UTF8, &mut fault)
+        };
+        let incident_id = text(Field::IncidentId, &arrays.incident_id);
+        let region = text(Field::Region, &arrays.region);
+        let parent_region = text(Field::ParentRegion, &arrays.parent_region);
+        let priority = text(Field::Priority, &arrays.priority);
         let at = arrays.occurred_at.as_ref();
         let at = at.map_or(Value::Null, |at| at.get(row, &self.options.time_zone));
         let record = RecordRef {
-            incident_id: text(&arrays.incident_id).map(IncidentId::Text),
-            region: text(&arrays.region),
-            parent_region: text(&arrays.parent_region),
-            priority: text(&arrays.priority),
+            incident_id: incident_id.map(IncidentId::Text),
+            region,
+            parent_region,
+            priority,
             occurred_at_us: known(
                 at,
                 self.columns.of(Field::OccurredAt),
@@ -188,10 +198,11 @@ fn kind_of(field: Field) -> Kind {
 
 fn check_types(path: &Path, stored: &[StoredColumn], columns: &Columns) -> Result<(), FileError> {
     let fields = Field::ALL.into_iter();
-    let fields = fields
-        .filter_map(|field| Some((columns.index(field)?, columns.name(field), kind_of(field))));
-    let lengths = columns.lengths().iter().map(|(l, at)| (*at, l.name.as_str(), Kind::Number));
-    for (index, name, kind) in fields.chain(lengths) {
+    let fields =
+        fields.filter_map(|field| Some((columns.index(field)?, columns.name(field), Some(field))));
+    let lengths = columns.lengths().iter().map(|(l, at)| (*at, l.name.as_str(), None));
+    for (index, name, field) in fields.chain(lengths) {
+        let kind = field.map_or(Kind::Number, kind_of);
         let Some(found) = stored.get(index) else { continue };
         if !kind.takes(found.stored) || !found.is_readable() {
             return Err(FileError::ColumnType {
@@ -199,6 +210,7 @@ fn check_types(path: &Path, stored: &[StoredColumn], columns: &Columns) -> Resul
                 column: name.to_owned(),
                 found: found.stored.to_string(),
                 wanted: kind.wanted(),
+                optional: field.filter(|field| !field.is_required()).map(Field::as_str),
             });
         }
     }
@@ -225,9 +237,20 @@ pub(super) fn guarded<T>(
 ) -> Result<T, FileError> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(explained(path, error)),
+        Ok(Err(error)) => match explained(path, error) {
+            FileError::Parquet { .. } if is_encrypted_file(path) => {
+                Err(FileError::ParquetEncrypted { path: path.to_owned() })
+            }
+            error => Err(error),
+        },
         Err(_) => Err(FileError::ParquetBreakdown { path: path.to_owned() }),
     }
+}
+
+/// Whether that is why it could not be read.
+fn is_encrypted_file(path: &Path) -> bool {
+    File::open(path)
+        .is_ok_and(|file| catch_unwind(AssertUnwindSafe(|| is_encrypted(&file))).unwrap_or(false))
 }
 
 /// The system's errors are told as those of any file; decoders have errors without a number.
@@ -239,7 +262,10 @@ fn explained(path: &Path, error: ParquetError) -> FileError {
                 FileError::Read { path, source: *source }
             }
             Ok(other) => FileError::Parquet { path, source: ParquetError::External(other) },
-            Err(other) => FileError::Parquet { path, source: ParquetError::External(other) },
+            Err(other) => match other.downcast::<Oversized>() {
+                Ok(source) => FileError::ParquetOversized { path, source: *source },
+                Err(other) => FileError::Parquet { path, source: ParquetError::External(other) },
+            },
         },
         source => FileError::Parquet { path, source },
     }

@@ -7,6 +7,8 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::{Offset, TimeZone};
 
 use super::options::Field;
+use crate::domain::record::escaped;
+use crate::domain::row_fault::NOT_UTF8;
 use crate::domain::{RefusalReason, RowFault};
 
 /// Characters of a value or a name that a message shows at the most.
@@ -61,12 +63,26 @@ fn usual_form(text: &str) -> Option<(DateTime, &[u8])> {
 }
 
 fn utc_us(offset: Offset, local: DateTime) -> Option<i64> {
-    offset.to_timestamp(local).ok().map(Timestamp::as_microsecond)
+    let at = offset.to_timestamp(local).ok().map(Timestamp::as_microsecond);
+    at.or_else(|| at_offset_us(local, offset))
 }
 
 /// A local date and time in microseconds since 1970-01-01 UTC.
 pub(in crate::adapters) fn local_us(local: DateTime, zone: &TimeZone) -> Option<i64> {
-    zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_microsecond)
+    let at = zone.to_ambiguous_timestamp(local).compatible().ok().map(Timestamp::as_microsecond);
+    at.or_else(|| at_offset_us(local, zone.to_offset(end_near(local))))
+}
+
+/// The same in the last hours of the calendar, which databases use for "no end" and which no
+/// [`Timestamp`] has, so that it could be told in every zone.
+fn at_offset_us(local: DateTime, offset: Offset) -> Option<i64> {
+    let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let wall_us = i64::try_from(local.duration_since(epoch).as_micros()).ok()?;
+    Some(wall_us - i64::from(offset.seconds()) * 1_000_000)
+}
+
+fn end_near(local: DateTime) -> Timestamp {
+    if local.year() > 0 { Timestamp::MAX } else { Timestamp::MIN }
 }
 
 /// `text`, fit for a message: short, and without control characters.
@@ -98,6 +114,11 @@ impl Fault {
             let text = format!("`{}` in column `{}` is not {what}", clip(value), clip(of.name));
             (of.field.unreadable(), text)
         });
+    }
+
+    /// Notes that bytes are no text, those that make up no character as `\xff`.
+    pub(in crate::adapters) fn bytes(&mut self, value: &[u8], of: FieldColumn<'_>) {
+        self.value(&escaped(value), of, NOT_UTF8);
     }
 
     /// What is wrong, its text behind the place of the row.
@@ -151,6 +172,24 @@ mod tests {
         }
         assert!(usual_form("2023-01-01T05:2x:10Z").is_none());
         assert!(usual_form("2023-01-01T05:26:1ä").is_none());
+    }
+
+    /// `9999-12-31` stands for "no end" in many databases, and 1753 is where `datetime` begins.
+    #[test]
+    fn every_day_of_the_calendar_is_a_date() {
+        let check = |text: &str, zone: &str, expected: i64| {
+            let zone = TimeZone::get(zone).unwrap();
+            assert_eq!(timestamp_us(text, &zone), Some(expected * 1_000_000), "{text}");
+        };
+        // Seconds by Python's `calendar.timegm`.
+        check("9999-12-31 23:59:59", "UTC", 253_402_300_799);
+        check("9999-12-31T23:59:59Z", "UTC", 253_402_300_799);
+        check("9999-12-31", "UTC", 253_402_214_400);
+        check("9999-12-31T23:59:59", "America/New_York", 253_402_318_799);
+        check("9999-12-31T23:59:59-05:00", "UTC", 253_402_318_799);
+        check("1753-01-01", "UTC", -6_847_804_800);
+        check("0001-01-01", "UTC", -62_135_596_800);
+        assert_eq!(timestamp_us("10000-01-01", &TimeZone::UTC), None);
     }
 
     #[test]

@@ -114,6 +114,68 @@ fn repeats_are_kept_by_default_and_priority_splits() {
     assert_eq!(groups[0].samples.len(), 2);
 }
 
+/// Two vehicles of one incident, and three records that nobody can order by their arrival: the same
+/// ones are kept in every order.
+#[test]
+fn the_first_to_arrive_is_kept_in_every_order() {
+    let second = 1_000_000;
+    let row = |id, at_s: Option<i64>, region, time_s| RecordRef {
+        incident_id: Some(IncidentId::Text(id)),
+        region: Some(region),
+        priority: Some("1"),
+        occurred_at_us: at_s.map(|s| s * second),
+        distance_km: Some(2.0),
+        travel_time_s: Some(time_s),
+        ..RecordRef::default()
+    };
+    let rows = [
+        // Arrives at 630 s, the other at 240 s.
+        row("1", Some(30), "A", 600.0),
+        row("1", Some(0), "A", 240.0),
+        // The shorter one left so late that it arrives later, and in another region.
+        row("2", Some(200), "B", 100.0),
+        row("2", Some(0), "A", 250.0),
+        row("3", None, "A", 310.0),
+        row("3", None, "A", 300.0),
+        row("3", Some(1000), "A", 320.0),
+        row("4", Some(0), "A", 400.0),
+        RecordRef { priority: Some("2"), ..row("4", Some(0), "A", 400.0) },
+    ];
+    let (limits, splits) = (Limits::default(), Splits { by_priority: true, ..Splits::default() });
+    let factors = FactorPlan { by_priority: true, ..FactorPlan::default() };
+    let told = |rows: &[RecordRef<'_>]| {
+        let collector = Collector::new(&limits, &splits, RepeatedIds::Refuse);
+        let mut collector = collector.keeping(&factors, true);
+        for row in rows {
+            let mut batch = RecordBatch::default();
+            batch.push(*row);
+            collector.take(&batch).unwrap();
+        }
+        let collected = collector.finish();
+        assert_eq!((collected.n_used(), collected.refusals.total()), (4, 5));
+        let groups = collected.groups.iter().map(|group| {
+            let mut times: Vec<_> = group.samples.iter().map(|s| s.travel_time_s as u32).collect();
+            times.sort_unstable();
+            assert_eq!(group.times.len(), times.len());
+            assert_eq!(group.columns.cells.len(), times.len());
+            (group.key.to_string(), times, group.n_refused)
+        });
+        // Which rows serve as examples may differ.
+        let refusals = collected.refusals.into_rows().into_iter();
+        let refusals = refusals.map(|row| (row.region, row.reason, row.count));
+        (groups.collect::<Vec<_>>(), refusals.collect::<Vec<_>>())
+    };
+    let (groups, refusals) = told(&rows);
+    let kept: Vec<u32> = groups.iter().flat_map(|(_, times, _)| times.clone()).collect();
+    assert!([240, 250, 320, 400].iter().all(|time_s| kept.contains(time_s)), "{kept:?}");
+    for first in 1..rows.len() {
+        let mut turned = [&rows[first..], &rows[..first]].concat();
+        assert_eq!(told(&turned), (groups.clone(), refusals.clone()), "{first}");
+        turned.reverse();
+        assert_eq!(told(&turned), (groups.clone(), refusals.clone()), "{first} reversed");
+    }
+}
+
 /// Rows: region, its parent, priority, and whether it is good.
 fn selected(selection: &Selection, rows: &[(&str, &str, &str, bool)]) -> Collected {
     let limits = Limits::default();

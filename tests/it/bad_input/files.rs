@@ -140,12 +140,14 @@ fn a_file_without_records_says_so() {
     );
     check(
         "fit good.csv --from 2030-01-01",
-        "error: nothing fitted: all 120 rows of `good.csv` were refused\n\
+        "error: nothing fitted: all 120 rows of `good.csv` were refused, 120 as outside_window: such as \
+         incident `0`\n\
          hint: widen the window: `--from`, `--to`, `window.days`\n",
     );
     check(
         "fit good.csv --set columns.distance_unit=m",
-        "error: nothing fitted: all 120 rows of `good.csv` were refused\n\
+        "error: nothing fitted: all 120 rows of `good.csv` were refused, 120 as distance_too_short: such as \
+         incident `0`\n\
          hint: check `columns.distance_unit`, `columns.time_unit` and the bounds under `accept`\n",
     );
     desk.write("one.csv", "region,distance_km,travel_time_s\nA,1,300\n");

@@ -243,7 +243,7 @@ fn texts_that_unpack_without_end_are_refused() {
     assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
     let error = file(&path).unwrap_err();
     assert_eq!(error.kind(), FailureKind::Malformed);
-    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"Parquet error: 8000 rows of a column hold 524288000 bytes of text");
+    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"8000 rows of column `region` hold 500 MB of text; 64 MB is the most");
 }
 
 #[test]

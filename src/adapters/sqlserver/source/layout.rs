@@ -53,6 +53,9 @@ impl Layout {
         let (mut missing, mut unfit) = (Vec::new(), Vec::new());
         for field in Field::ALL {
             let name = map.column(field);
+            if name.is_empty() {
+                continue;
+            }
             let Some(column) = column_named(relation, described, name)? else {
                 if map.is_needed(field) {
                     missing.push(name);
@@ -67,7 +70,7 @@ impl Layout {
                     found: column.found,
                     reading,
                 }),
-                None => unfit.push((column, wanted)),
+                None => unfit.push((column, wanted, Some(field))),
             }
         }
         if !missing.is_empty() {
@@ -100,7 +103,7 @@ impl Layout {
                     found: column.found,
                     reading,
                 }),
-                None => unfit.push((column, Wanted::Number)),
+                None => unfit.push((column, Wanted::Number, None)),
             }
         }
         if !missing.is_empty() {
@@ -190,10 +193,10 @@ pub(super) fn no_lengths(relation: &Relation) -> UnitError {
     }
 }
 
-fn unfit_columns(relation: &Relation, unfit: &[(&Described, Wanted)]) -> UnitError {
+fn unfit_columns(relation: &Relation, unfit: &[(&Described, Wanted, Option<Field>)]) -> UnitError {
     let all: Vec<String> = unfit
         .iter()
-        .map(|(column, wanted)| {
+        .map(|(column, wanted, _)| {
             let (name, found) = (&column.name, type_name(column.found));
             format!("column `{name}` is {found}, accepted is {}", wanted.accepted())
         })
@@ -201,9 +204,15 @@ fn unfit_columns(relation: &Relation, unfit: &[(&Described, Wanted)]) -> UnitErr
     UnitError::Mapping {
         kind: FailureKind::Malformed,
         what: format!("{relation}: {}", all.join("; ")),
-        hint: Some(
-            "name another column in the settings, or convert it in a view or in `sqlserver.query`"
+        hint: Some(match unfit.iter().find_map(|(.., field)| field.filter(|f| !f.is_required())) {
+            Some(field) => format!(
+                "name another column in the settings, leave it out (`columns.{} = \"\"`), or convert \
+                 it in a view or in `sqlserver.query`",
+                field.as_str()
+            ),
+            None => "name another column in the settings, or convert it in a view or in \
+                     `sqlserver.query`"
                 .to_owned(),
-        ),
+        }),
     }
 }

@@ -6,6 +6,7 @@ use tiberius::{ColumnData, TokenRow};
 
 use super::layout::Layout;
 use crate::adapters::file::{DistanceUnit, Fault, FieldColumn, number};
+use crate::domain::row_fault::NOT_A_NUMBER;
 
 /// Reads the lengths of one row after the other; none where the layout has none.
 #[derive(Debug, Clone)]
@@ -57,13 +58,13 @@ pub(super) fn number_of(
             let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
             let value = number(text);
             if value.is_none() {
-                fault.value(text, of, "a number");
+                fault.value(text, of, NOT_A_NUMBER);
             }
             value
         }
         // A type that the column did not have when it was described.
         other => {
-            fault.value(&format!("{other:?}"), of, "a number");
+            fault.value(&format!("{other:?}"), of, NOT_A_NUMBER);
             None
         }
     }

@@ -69,9 +69,8 @@ impl WallClock {
             return Some(wall_us - span.ahead_us);
         }
         let at_us = local_us(shown(wall_us)?, &self.zone)?;
-        let span = self.span_around(at_us)?;
-        // At a change of the clock there is none.
-        if span.holds(wall_us) {
+        // At a change of the clock there is none, nor in the last hours of the calendar.
+        if let Some(span) = self.span_around(at_us).filter(|span| span.holds(wall_us)) {
             self.spans.insert(after, span);
             self.last = span;
         }
