@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::GroupKey;
+use crate::domain::{GroupKey, Observed};
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
 use crate::fit::summary::{DistanceBin, distance_bins};
 use crate::fit::{FitOptions, FitReport, Identification, Metrics, Model, Observations, fit};
@@ -13,6 +13,7 @@ use super::choose::Criterion;
 use super::collect::GroupRecords;
 use super::current::CurrentParameters;
 use super::fitting::FittedGroup;
+use super::gate;
 use super::judge::no_fit;
 use super::plan::RunPlan;
 use super::pool::PoolPlan;
@@ -74,6 +75,8 @@ pub(super) struct GroupFits {
     current_metrics: Option<Metrics>,
     pub(super) compared: Option<Compared>,
     held_out_from: Option<Timestamp>,
+    observed: Observed,
+    n_old: u64,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
     pub(super) observations: Option<Observations>,
@@ -85,6 +88,8 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
     let distances = || group.samples.iter().map(|s| s.distance_km);
     let shortest_km = distances().reduce(f64::min).unwrap_or_default();
     let longest_km = distances().fold(0.0, f64::max);
+    let observed = gate::observed(&group.watch, &group.samples);
+    let n_old = group.watch.n_old;
     let work = std::panic::AssertUnwindSafe(|| {
         // The parts first: they copy, and what is left is then moved.
         let parts = task
@@ -114,6 +119,8 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         current_metrics,
         compared,
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
+        observed,
+        n_old,
         fits,
         observations: is_refitted.then_some(observations),
     }
@@ -205,6 +212,8 @@ impl GroupFits {
             held_out: fit.held_out,
             held_out_from: self.held_out_from,
             choice,
+            observed: self.observed,
+            n_old: self.n_old,
         }
     }
 }

@@ -45,7 +45,8 @@ fn every_row_is_in_a_group_or_refused() {
 #[test]
 fn rows_that_show_nothing_make_no_group() {
     let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
-    let window = crate::domain::Window { from: Some("2026-01-05T00:00:00Z".parse().unwrap()), to: None };
+    let window =
+        crate::domain::Window { from: Some("2026-01-05T00:00:00Z".parse().unwrap()), to: None };
     let limits = Limits { window, ..Limits::default() };
     let inside = RecordRef {
         region: Some("A"),
