@@ -26,6 +26,7 @@ use crate::domain::{ParameterSet, Publication, RequestDetail, RunResults, Trigge
 use crate::http::{
     FitAsk, Fitted, MarkAsk, Requested, RunAsk, ServiceError, Services, UploadFormat,
 };
+use crate::job::outcome::Current;
 use crate::job::{self, JobError, Silent, assemble, fit_source};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, Store};
 use crate::schedule::ScheduleStatus;
@@ -167,8 +168,9 @@ impl Services for Desk {
                 plan.imprecise_factor,
             );
             let timing = job::outcome::timing(&fitted);
+            let findings = job::outcome::gate_findings(&plan, &fitted, &set, Current::default());
             let results = job::outcome::results(loaded.hash, &fitted, &set, timing);
-            Fitted { results, set }
+            Fitted { results: RunResults { findings, ..results }, set }
         });
         Ok(fitted.await)
     }

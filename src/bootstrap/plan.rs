@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use jiff::Timestamp;
 
 use super::BootstrapError;
+use super::world::{distance_unit, time_unit};
 use crate::config::{self, Factor, Loaded, Settings};
 use crate::domain::{Limits, RequestDetail, RunRequest, Selection, Trigger, Window};
 use crate::fit::FitOptions;
 use crate::fit::options::{Bound, Covariance, Errors, Intervals, Loss, SpreadModel};
 use crate::job::choose::{ChoicePer, Criterion};
+use crate::job::gate::{GateRules, Units};
 use crate::job::pool::{PoolMode, PoolPlan};
 use crate::job::retention::RetentionRules;
 use crate::job::{
@@ -109,6 +111,7 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
         rivals: rivals(settings),
         workers: workers(settings.fit.workers),
         judge: judge_rules(settings),
+        gate: gate_rules(settings),
         dry_run: ask.dry_run,
     })
 }
@@ -230,6 +233,32 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
     }
 }
 
+fn gate_rules(settings: &Settings) -> GateRules {
+    let gate = &settings.gate;
+    GateRules {
+        skip: gate.skip.clone(),
+        min_rows: gate.min_rows,
+        max_unreadable: gate.max_unreadable,
+        max_refused_values: gate.max_refused_values,
+        max_refused_values_rise: gate.max_refused_values_rise,
+        max_zero_values: gate.max_zero_values,
+        max_refused_others: gate.max_refused_others,
+        max_refused_others_rise: gate.max_refused_others_rise,
+        max_groups_without_fit: gate.max_groups_without_fit,
+        max_row_factor: gate.max_row_factor,
+        max_regions_changed: gate.max_regions_changed,
+        max_distribution_factor: gate.max_distribution_factor,
+        max_repeated_rows: gate.max_repeated_rows,
+        warn_age_days: gate.warn_age_days,
+        max_age_days: gate.max_age_days,
+        is_live: settings.window.days > 0,
+        units: Units {
+            distance_km: distance_unit(settings).to_km(1.0),
+            time_s: time_unit(settings).to_s(1.0),
+        },
+    }
+}
+
 /// How long what a run leaves is kept.
 #[must_use]
 pub fn retention_rules(settings: &Settings) -> RetentionRules {
@@ -255,6 +284,7 @@ mod tests {
     fn the_judge_is_as_strict_as_the_settings_say() {
         let loaded = Settings::load(&config::Sources::default()).unwrap();
         assert_eq!(judge_rules(&loaded.settings), JudgeRules::default());
+        assert_eq!(gate_rules(&loaded.settings), GateRules::default());
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn results(run: RunRow, set: &ParameterSet, refusals: Vec<RefusalRow>) -> RunRes
         rows: RowCounts { read: run.counts.rows_read, used: run.counts.rows_used, refused },
         groups: run.counts.groups().into_iter().collect(),
         model_preference: None,
+        findings: Vec::new(),
         refusals,
         results: group_results(set),
         run: Some(run),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
+use tracing::warn;
 
 use super::context::Context;
 use super::empty;
@@ -20,8 +21,11 @@ use super::signals::stop_token;
 use super::window::WindowFlags;
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
-use crate::domain::{ParameterSet, RefusalRow, Selection, Selector, SelectorError, Trigger};
-use crate::job::outcome::{results, timing};
+use crate::domain::{
+    GateFinding, ParameterSet, RefusalRow, RunResults, Selection, Selector, SelectorError,
+    Severity, Trigger,
+};
+use crate::job::outcome::{Current, gate_findings, results, timing};
 use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
 
 /// Fit every region of a CSV or Parquet file.
@@ -97,7 +101,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         plan.imprecise_factor,
     );
 
+    let findings = gate_findings(&plan, &fitted, &set, Current::default());
     let document = results(loaded.hash.clone(), &fitted, &set, timing(&fitted));
+    let document = RunResults { findings, ..document };
     options.files.write(&set)?;
     if let Some(path) = &options.report {
         let html = bootstrap::fit_report(&document, &fitted.groups, clock.now())?;
@@ -111,7 +117,21 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     if set.parameters.is_empty() {
         return Err(nothing_fitted(&options.file, &plan, &fitted));
     }
-    Ok(Exit::Done)
+    told(&document.findings)
+}
+
+/// Says what the gate found: the answer is there, and the exit code says that it would not be
+/// published.
+fn told(findings: &[GateFinding]) -> anyhow::Result<Exit> {
+    let (refusals, warnings): (Vec<&GateFinding>, _) =
+        findings.iter().partition(|finding| finding.severity == Severity::Refuse);
+    for finding in warnings {
+        warn!("{finding}; {}", finding.remedy);
+    }
+    let Some(first) = refusals.first() else { return Ok(Exit::Done) };
+    let all = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let why = anyhow!("the answer is not fit to be published: {all}");
+    Err(Hinted::new(first.remedy.clone(), Failure::new(Exit::NonePublished, why)).into())
 }
 
 /// The groups that are meant, of a file that no ledger knows.

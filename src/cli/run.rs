@@ -21,7 +21,7 @@ use crate::bootstrap::{
     self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
 };
 use crate::config::{Loaded, Override, SourceKind};
-use crate::domain::{RequestDetail, Selector, Trigger};
+use crate::domain::{RequestDetail, Selector, Severity, Trigger};
 use crate::job::{JobError, RunPlan, RunReport};
 use crate::ports::{FailureKind, PortError};
 
@@ -164,13 +164,28 @@ fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> an
         }
     };
     let rows = &report.results.rows;
-    let hint = empty::hint(plan, source, rows.read, rows.used, &report.results.refusals);
+    let refusals = &report.results.refusals;
+    let hint = of_gate(report);
+    let hint = hint.or_else(|| empty::hint(plan, source, rows.read, rows.used, refusals));
     let hint = hint.unwrap_or_else(|| match &report.results.run {
         Some(run) => format!("`speedfit show {}` says why; the limits stand under `judge`", run.id),
         None => "the limits stand under `judge` in the settings".to_owned(),
     });
     let failure = Failure::new(Exit::NonePublished, anyhow!(report.message.clone()));
     Hinted::new(hint, failure).into()
+}
+
+/// What to do about what the gate refused, where it did.
+fn of_gate(report: &RunReport) -> Option<String> {
+    let mut findings = report.results.findings.iter();
+    let first = findings.find(|finding| finding.severity == Severity::Refuse)?;
+    let remedy = &first.remedy;
+    Some(match &report.results.run {
+        Some(run) if !report.set.parameters.is_empty() => {
+            format!("{remedy}; {}", show::publishes(run.id, run.counts.groups_carried_over))
+        }
+        _ => remedy.clone(),
+    })
 }
 
 /// A run that came to its end.

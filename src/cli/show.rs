@@ -15,7 +15,7 @@ use super::pick::{RunChoice, open_store, pick_run, store_failure};
 use super::table::field;
 use crate::domain::{
     GroupRow, ModelPreference, ParameterRow, ParameterSet, Publication, RefusalReason, RefusalRow,
-    RunRow,
+    RunId, RunRow,
 };
 use crate::job::history::{Span, spans};
 
@@ -112,6 +112,17 @@ pub(super) fn head(run: &RunRow, width: Option<u16>) -> String {
     ];
     let told = fields.iter().filter(|(_, text)| !text.is_empty());
     told.map(|(label, text)| field(label, text, width)).collect()
+}
+
+/// What an operator types where the gate was wrong: the set is there, unless groups of it keep what
+/// they had.
+pub(super) fn publishes(id: RunId, n_carried_over: u64) -> String {
+    let how = if n_carried_over == 0 {
+        format!("`speedfit publish {id} --reason …` publishes this set")
+    } else {
+        "`speedfit run --force --reason …` publishes them".to_owned()
+    };
+    format!("where the records are right, {how}")
 }
 
 /// A time to the second; a dash where there is none.

@@ -8,11 +8,11 @@ use super::context::Context;
 use super::exit::Exit;
 use super::numbers::age;
 use super::pick::{open_store, store_failure};
-use super::show::{head, moment};
+use super::show::{head, moment, publishes};
 use super::table::field;
 use super::unsure::{self, Unsure};
 use crate::bootstrap;
-use crate::domain::{Publication, RunRow, RunStatus};
+use crate::domain::{GateRule, Publication, RunRow, RunStatus};
 use crate::job::history;
 use crate::ports::{RunFilter, Store};
 
@@ -37,6 +37,8 @@ struct Document<'a> {
     waiting: Vec<RunRow>,
     /// What of the current set is worth a look.
     unsure: Vec<Unsure>,
+    /// Rules of the gate that the last run's message names.
+    rules: Vec<GateRule>,
     next_step: String,
 }
 
@@ -69,6 +71,7 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
             (None, _, Some(request)) => step_of_request(request),
             (None, _, None) => next_step(current.as_ref(), last_run.as_ref()),
         },
+        rules: last_run.as_ref().map(|run| GateRule::named_in(&run.message)).unwrap_or_default(),
         last_published: moves.into_iter().find(|publication| publication.reason == history::RUN),
         unsure: set.as_ref().map(unsure::unsure).unwrap_or_default(),
         current,
@@ -186,6 +189,7 @@ fn step_of_request(run: &RunRow) -> String {
 fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String {
     let Some(run) = last_run else { return "`speedfit run` makes the first set".to_owned() };
     let id = run.id;
+    let rule = GateRule::named_in(&run.message).into_iter().next();
     match run.status {
         RunStatus::Requested => step_of_request(run),
         RunStatus::Running => step_beside(run, None),
@@ -197,11 +201,19 @@ fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String
                      `speedfit publish {id} --reason …` makes it current, and so does the next run \
                      that publishes"
                 ),
+                (None, RunStatus::Partial) if let Some(rule) = rule => {
+                    format!("rule `{rule}` of the gate: {}", rule.remedy())
+                }
                 (None, RunStatus::Partial) => {
                     format!("`speedfit show {id}` says which groups were not published, and why")
                 }
                 (None, _) => "nothing needs to be done".to_owned(),
             }
+        }
+        RunStatus::Refused if let Some(rule) = rule => {
+            let remedy = rule.remedy();
+            let publishes = publishes(id, run.counts.groups_carried_over);
+            format!("rule `{rule}` of the gate: {remedy}; {publishes}")
         }
         RunStatus::Refused if run.counts.rows_used == 0 => {
             "the outcome below says why there was nothing to publish; `speedfit doctor` looks at the \

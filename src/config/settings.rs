@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Limits, Splits, WeekBands, Window};
+use crate::domain::{GateRule, Limits, Splits, WeekBands, Window};
 
 use super::choices::{
     ChoicePer, Covariance, Criterion, DistanceUnit, Errors, Factor, FileFormat, Intervals,
@@ -73,8 +73,10 @@ section! {
         pooling: Pooling,
         /// How fits are scored on later records.
         holdout: Holdout,
-        /// What may be published.
+        /// What may be published, group by group.
         judge: Judge,
+        /// What the records and the set as a whole must be like.
+        gate: Gate,
         /// What a run leaves in the file system.
         output: Output,
         /// When runs happen by themselves.
@@ -308,6 +310,42 @@ section! {
         /// By how much the mean log score on later records may be worse than that of the current set;
         /// 0 is no limit.
         max_score_drop: f64,
+    }
+}
+
+section! {
+    /// `[gate]`
+    Gate {
+        /// Rules that are not asked.
+        skip: Vec<GateRule>,
+        /// Fewest rows of which a share says something.
+        min_rows: u64,
+        /// Largest share of rows that cannot be read.
+        max_unreadable: f64,
+        /// Largest share of rows refused for their distance, time or speed.
+        max_refused_values: f64,
+        /// By how much it may exceed the published set's.
+        max_refused_values_rise: f64,
+        /// Largest share of rows with a distance or time of zero.
+        max_zero_values: f64,
+        /// Largest share of rows refused for anything else.
+        max_refused_others: f64,
+        /// By how much it may exceed the published set's.
+        max_refused_others_rise: f64,
+        /// Largest share of groups without records of this run behind them.
+        max_groups_without_fit: f64,
+        /// Largest factor between the numbers of records; 0 is no limit.
+        max_row_factor: f64,
+        /// Largest share of records in regions that are not as they were.
+        max_regions_changed: f64,
+        /// Largest factor between distances, times and speeds; 0 is no limit.
+        max_distribution_factor: f64,
+        /// Largest share of rows that repeat another.
+        max_repeated_rows: f64,
+        /// Age of the newest record from which on it is said, days; 0 is never.
+        warn_age_days: f64,
+        /// Age of the newest record from which on nothing is published, days; 0 is no limit.
+        max_age_days: f64,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn validate(settings: &Settings) -> Check {
     groups(settings)?;
     fit(settings)?;
     judge(settings)?;
+    gate(settings)?;
     operations::validate(settings)
 }
 
@@ -280,6 +281,38 @@ fn judge(settings: &Settings) -> Check {
         format!("`judge.max_interval_ratio` must be 0 or above 1, not {ratio}")
     })?;
     bounds("judge.bounds", &judge.bounds)
+}
+
+fn gate(settings: &Settings) -> Check {
+    let gate = &settings.gate;
+    for (key, share) in [
+        ("gate.max_unreadable", gate.max_unreadable),
+        ("gate.max_refused_values", gate.max_refused_values),
+        ("gate.max_refused_values_rise", gate.max_refused_values_rise),
+        ("gate.max_zero_values", gate.max_zero_values),
+        ("gate.max_refused_others", gate.max_refused_others),
+        ("gate.max_refused_others_rise", gate.max_refused_others_rise),
+        ("gate.max_groups_without_fit", gate.max_groups_without_fit),
+        ("gate.max_regions_changed", gate.max_regions_changed),
+        ("gate.max_repeated_rows", gate.max_repeated_rows),
+    ] {
+        ensure((0.0..=1.0).contains(&share), &[key], || {
+            format!("`{key}` must be 0 to 1, not {share}")
+        })?;
+    }
+    for (key, factor) in [
+        ("gate.max_row_factor", gate.max_row_factor),
+        ("gate.max_distribution_factor", gate.max_distribution_factor),
+    ] {
+        let is_factor = factor == 0.0 || (factor > 1.0 && factor.is_finite());
+        ensure(is_factor, &[key], || format!("`{key}` must be 0 or above 1, not {factor}"))?;
+    }
+    for (key, days) in
+        [("gate.warn_age_days", gate.warn_age_days), ("gate.max_age_days", gate.max_age_days)]
+    {
+        ensure(days >= 0.0, &[key], || format!("`{key}` must not be negative, as {days} is"))?;
+    }
+    Ok(())
 }
 
 /// Each parameter once, each range not empty.

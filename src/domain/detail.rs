@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::observed::Observed;
+
 /// The nested part of a group's row. Whatever is missing in a stored document is empty here, so that
 /// rows of an older version read as they are. Numbers are finite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct GroupDetail {
     pub distance_min_km: Option<f64>,
     /// Longest of these trips, km.
     pub distance_max_km: Option<f64>,
+    /// What the records looked like that the parameters were learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 impl GroupDetail {

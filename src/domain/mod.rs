@@ -6,9 +6,11 @@ pub mod acceptance;
 pub mod band;
 pub mod cron;
 pub mod detail;
+pub mod finding;
 pub mod group;
 pub mod incident_id;
 pub mod notice;
+pub mod observed;
 pub mod parameters;
 pub mod preference;
 pub mod published;
@@ -28,9 +30,11 @@ pub use acceptance::{Accepted, Limits};
 pub use band::{Band, BandError, WeekBands};
 pub use cron::CronExpression;
 pub use detail::{GroupDetail, Holdout, Scores};
+pub use finding::{GateFinding, GateRule, Severity};
 pub use group::{GroupKey, Splits};
 pub use incident_id::{IdColumn, IncidentId};
 pub use notice::{NoticeKind, PreviousRun, RunNotice};
+pub use observed::Observed;
 pub use parameters::{
     GroupOutcome, GroupRow, ParameterRow, ParameterSet, ParameterStatus, SourceLevel, Verdict,
     is_wide,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ModelPreference;
+use super::finding::GateFinding;
 use super::parameters::{GroupOutcome, GroupRow, ParameterRow};
 use super::refusal::{RefusalReason, RefusalRow};
 use super::run::RunRow;
@@ -48,6 +49,9 @@ pub struct RunResults {
     pub rows: RowCounts,
     /// Groups by outcome.
     pub groups: BTreeMap<GroupOutcome, u64>,
+    /// What the gate found, refusals first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<GateFinding>,
     /// Refusals per region and reason, with examples.
     pub refusals: Vec<RefusalRow>,
     /// The model that the records prefer to the one that is set; absent where that is the one, or

@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use super::schemas::{moment, optional_moment};
 use crate::domain::results::RowCounts;
 use crate::domain::{
-    GroupDetail, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication, RefusalReason,
-    RefusalRow, RequestDetail, RunResults, RunRow, RunStatus, SourceLevel, Trigger, Verdict,
+    GateFinding, GroupDetail, GroupOutcome, GroupRow, ParameterRow, ParameterStatus, Publication,
+    RefusalReason, RefusalRow, RequestDetail, RunResults, RunRow, RunStatus, SourceLevel, Trigger,
+    Verdict,
 };
 
 /// A run as the ledger tells it.
@@ -315,10 +316,37 @@ pub(super) struct FitResults {
     rows: Rows,
     /// Groups by outcome.
     groups: BTreeMap<&'static str, u64>,
+    /// What the gate found, refusals first.
+    findings: Vec<Finding>,
     /// Refusals by region and reason.
     refusals: Vec<Refusal>,
     /// One entry per group.
     results: Vec<FitGroup>,
+}
+
+/// What a rule of the gate found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Finding {
+    /// The rule's name.
+    #[schema(examples("refused_values"))]
+    rule: &'static str,
+    /// `refuse` or `warn`.
+    severity: &'static str,
+    /// What is wrong.
+    message: String,
+    /// What to do.
+    remedy: String,
+}
+
+impl From<GateFinding> for Finding {
+    fn from(finding: GateFinding) -> Self {
+        Self {
+            rule: finding.rule.as_str(),
+            severity: finding.severity.as_str(),
+            message: finding.message,
+            remedy: finding.remedy,
+        }
+    }
 }
 
 /// A group with its parameters.
@@ -339,6 +367,7 @@ impl From<RunResults> for FitResults {
             timing_ms: results.timing_ms,
             rows: results.rows.into(),
             groups: groups.map(|(outcome, n)| (outcome.as_str(), n)).collect(),
+            findings: results.findings.into_iter().map(Finding::from).collect(),
             refusals: results.refusals.into_iter().map(Refusal::from).collect(),
             results: of_groups
                 .map(|of| FitGroup {

@@ -16,7 +16,7 @@ use super::problem::{Problem, RefusedRows};
 use super::services::{FitAsk, Fitted};
 use super::state::Api;
 use super::upload::{self, Upload};
-use crate::domain::{RefusalReason, RefusalRow, RunResults, row_fault};
+use crate::domain::{RefusalReason, RefusalRow, RunResults, Severity, row_fault};
 use crate::job::off_thread;
 
 /// Media type of the answer as a document.
@@ -45,6 +45,9 @@ pub(super) struct Asked {
     /// How wide times scatter: the setting `fit.spread`.
     #[param(example = "constant")]
     spread: Option<String>,
+    /// Answer also where the gate refuses the records; what it found is in `findings`.
+    #[param(example = false)]
+    force: Option<bool>,
 }
 
 impl Asked {
@@ -88,6 +91,7 @@ pub(super) async fn fit(
     let (parts, body) = request.into_parts();
     let wanted = accept::choose(&parts.headers, &[JSON, CSV]).ok_or_else(not_acceptable)?;
     let form = upload::form(&parts.headers)?;
+    let is_forced = asked.force == Some(true);
     let permit = Arc::clone(api.fits()).try_acquire_owned().map_err(|_| too_many(&api))?;
     let max_bytes = api.options().max_body_bytes;
     let services = api.services();
@@ -99,7 +103,7 @@ pub(super) async fn fit(
         settings: asked.settings(),
     };
     let fitted = fit_until_hang_up(&api, ask, upload, permit).await?;
-    answered(&api, wanted, fitted).await
+    answered(&api, wanted, fitted, is_forced).await
 }
 
 /// Fits in a task of the server's, which is told to stop when nobody waits for it any more; file and
@@ -126,9 +130,21 @@ async fn fit_until_hang_up(
     Ok(outcome?)
 }
 
-async fn answered(api: &Api, wanted: &str, fitted: Fitted) -> Result<Response, Problem> {
+async fn answered(
+    api: &Api,
+    wanted: &str,
+    fitted: Fitted,
+    is_forced: bool,
+) -> Result<Response, Problem> {
     if fitted.set.parameters.is_empty() {
         return Err(nothing_fitted(&fitted.results));
+    }
+    let mut findings = fitted.results.findings.iter();
+    let refused = findings.find(|finding| finding.severity == Severity::Refuse);
+    if let Some(finding) = refused.filter(|_| !is_forced) {
+        let hint = format!("{}; `force=true` answers all the same", finding.remedy);
+        let what = format!("the gate refuses these records: {finding}");
+        return Err(Problem::unprocessable(what).with_hint(hint));
     }
     let held = api.room().enter().await?;
     let vary = (header::VARY, HeaderValue::from_static("accept"));

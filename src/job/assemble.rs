@@ -268,6 +268,7 @@ fn detail(group: &FittedGroup) -> GroupDetail {
         bic: finite(report.and_then(|r| r.bic)),
         holdout: (group.held_out.as_ref().and_then(|told| told.as_ref().ok()))
             .map(|told| holdout(told, group.held_out_from)),
+        observed: Some(group.observed.clone()),
     }
 }
 

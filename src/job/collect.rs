@@ -13,6 +13,7 @@ use crate::fit::{Columns, Sample};
 use crate::ports::{FailureKind, PortError, PortResult};
 
 use super::covariates::{Cells, Covariates, FactorPlan, MAX_LEVELS, priority_name};
+use super::gate::{GroupWatch, Kind, Watch};
 use super::plan::RepeatedIds;
 use repeats::{Fate, Place, Repeats};
 
@@ -40,6 +41,8 @@ pub struct GroupRecords {
     is_shown: bool,
     /// The region's parent; where records disagree, the first by name.
     pub parent: Option<String>,
+    /// What the gate wants to know of its rows.
+    pub watch: GroupWatch,
 }
 
 impl GroupRecords {
@@ -103,6 +106,8 @@ pub struct Collected {
     pub classes: Arc<[String]>,
     /// Factors of the model, and their cells.
     pub covariates: Covariates,
+    /// What the gate wants to know of all rows.
+    pub watch: Watch,
 }
 
 /// Takes batches, gives groups.
@@ -125,6 +130,7 @@ pub struct Collector<'a> {
     classes: Arc<[String]>,
     cells: Option<Cells<'a>>,
     keeps_times: bool,
+    watch: Watch,
 }
 
 impl<'a> Collector<'a> {
@@ -146,6 +152,7 @@ impl<'a> Collector<'a> {
             classes: Arc::default(),
             cells: None,
             keeps_times: false,
+            watch: Watch::default(),
         }
     }
 
@@ -164,6 +171,12 @@ impl<'a> Collector<'a> {
     pub fn selecting(mut self, selection: &'a Selection) -> Self {
         self.selection = Some(selection).filter(|selection| !selection.is_all());
         self
+    }
+
+    /// The same, that notes with this what the rows look like.
+    #[must_use]
+    pub fn watching(self, watch: Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// Rows so far.
@@ -199,6 +212,8 @@ impl<'a> Collector<'a> {
                         travel_time_s: accepted.travel_time_s as f32,
                         weight: accepted.weight as f32,
                     };
+                    let (km, s) = (accepted.distance_km, accepted.travel_time_s);
+                    self.watch.accept(&row, accepted.region, km, s);
                     self.keep(&row, accepted.region, sample)?;
                 }
                 Err(reason) => self.refuse(&row, reason)?,
@@ -229,7 +244,9 @@ impl<'a> Collector<'a> {
             return self.refuse(row, RefusalReason::RepeatedId);
         }
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
+        let moments = self.watch.moments;
         let group = &mut self.groups[at];
+        group.watch.accept(&moments, row);
         group.note_parent(row);
         grow(&mut group.samples, 1);
         group.samples.push(sample);
@@ -276,6 +293,8 @@ impl<'a> Collector<'a> {
         let example =
             row.fault.map(|fault| Cow::Borrowed(fault.what)).or_else(id).unwrap_or_default();
         self.refusals.add(region, reason, &example);
+        let kind = Kind::of(reason, row);
+        self.watch.refuse(kind, row, self.limits);
         // Rows that name no proper region, or are not of the window, belong to no group.
         if region.is_empty() || !self.limits.knows(region) || reason == RefusalReason::OutsideWindow
         {
@@ -285,11 +304,14 @@ impl<'a> Collector<'a> {
             let at = self.shown_place_of(row, region)?;
             let group = &mut self.groups[at];
             group.n_refused += 1;
+            group.watch.refuse(kind, row);
             group.note_parent(row);
         } else if let Some(at) = self.place_of(row, region, |collector| {
             collector.groups.len() - collector.n_shown < collector.limits.max_groups
         }) {
-            self.groups[at].n_refused += 1;
+            let group = &mut self.groups[at];
+            group.n_refused += 1;
+            group.watch.refuse(kind, row);
         }
         Ok(())
     }
@@ -391,7 +413,7 @@ impl<'a> Collector<'a> {
             *cell = places.get(usize::from(*cell)).copied().unwrap_or(0);
         }
         let (refusals, n_read, classes) = (self.refusals, self.n_read, self.classes);
-        Collected { groups, refusals, n_read, classes, covariates }
+        Collected { groups, refusals, n_read, classes, covariates, watch: self.watch }
     }
 }
 
@@ -465,6 +487,8 @@ impl Collected {
                 self.n_read -= self.refusals.forget(&group.key.region);
             }
         }
+        self.watch
+            .forget_others(self.groups.iter().map(|group| (group.samples.len(), &group.watch)));
     }
 
     /// Adds a group without records for a region, unless it has one.

@@ -15,7 +15,7 @@ use super::fitting::{between, fit_source};
 use super::grace::Grace;
 use super::ledger::Ledger;
 use super::off_thread::off_thread;
-use super::outcome::{RunReport, judge, millis};
+use super::outcome::{Current, RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunRow, RunStatus};
 use crate::ports::{Clock, FailureKind, PortError, RecordSource, ScopeLock, Store};
@@ -312,6 +312,10 @@ impl<'a> Run<'a> {
         } else {
             self.ledger.current(&plan.request.scope).await?
         };
+        let row = match current.as_ref().and_then(|set| set.run_id) {
+            Some(run_id) => self.ledger.row(run_id).await,
+            None => None,
+        };
         let fitted =
             fit_source(plan, &world.source, current.as_ref(), clock, observer, cancel).await?;
         if cancel.is_cancelled() {
@@ -319,8 +323,11 @@ impl<'a> Run<'a> {
         }
         let judging = info_span!("judge");
         let (plan, clock) = (plan.clone(), Arc::clone(&world.clock));
-        let judging =
-            move || judging.in_scope(|| judge(&plan, fitted, current.as_ref(), begun, &*clock));
+        let judging = move || {
+            let as_of = row.as_ref().map(super::gate::as_of_run);
+            let current = Current { set: current.as_ref(), as_of };
+            judging.in_scope(|| judge(&plan, fitted, current, begun, &*clock))
+        };
         Ok(off_thread(judging).await)
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
-use crate::domain::{GroupKey, ModelPreference, ParameterSet, RefusalReason, RefusalRow};
+use crate::domain::{GroupKey, ModelPreference, Observed, ParameterSet, RefusalReason, RefusalRow};
 use crate::fit::holdout::{HeldOut, NotHeldOut, cut_time};
 use crate::fit::summary::DistanceBin;
 use crate::fit::{Curve, FitReport, Metrics, Model, Observations};
@@ -21,6 +21,7 @@ use super::collect::{Collected, GroupRecords};
 use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
+use super::gate::{self, Watch};
 use super::group_fit::{GroupFits, Task, caught, fit_group};
 use super::off_thread::off_thread;
 use super::plan::RunPlan;
@@ -57,6 +58,10 @@ pub struct FittedGroup {
     pub held_out_from: Option<Timestamp>,
     /// Why this model; empty where it is the one asked for.
     pub choice: String,
+    /// What its rows looked like.
+    pub observed: Observed,
+    /// Its records that are no newer than the newest of the published set.
+    pub n_old: u64,
 }
 
 /// What a source gave, fitted.
@@ -74,6 +79,8 @@ pub struct FittedSource {
     pub n_read: u64,
     /// Rows accepted.
     pub n_used: u64,
+    /// What the gate looks at.
+    pub watch: Watch,
     /// Time spent waiting for and sorting rows.
     pub read_time: Duration,
     /// Time spent fitting.
@@ -94,7 +101,8 @@ pub async fn fit_source(
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let reading = read(plan, source, clock, observer, cancel);
+    let watch = plan.watch(begun, gate::newest_known(current));
+    let reading = read(plan, source, &watch, clock, observer, cancel);
     let mut collected = reading.instrument(info_span!("read")).await?;
     let read_done = clock.now();
     plan.add_silent_regions(&mut collected);
@@ -103,7 +111,7 @@ pub async fn fit_source(
     let models = plan.candidates(&collected);
     let parents = collected.parents();
     let compared = plan.compared_models(&collected);
-    let Collected { groups, refusals, n_read, .. } = collected;
+    let Collected { groups, refusals, n_read, watch, .. } = collected;
     let share = plan.holdout.share;
     let (groups, cut) = off_thread(move || {
         let cut = cut_of(share, &groups);
@@ -139,6 +147,7 @@ pub async fn fit_source(
         model_preference,
         n_read,
         n_used,
+        watch,
         read_time: between(begun, read_done),
         fit_time: between(read_done, clock.now()),
     })

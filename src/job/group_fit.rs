@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::GroupKey;
+use crate::domain::{GroupKey, Observed};
 use crate::fit::holdout::{self, HeldOut, NotHeldOut, Trial};
 use crate::fit::options::Intervals;
 use crate::fit::summary::{DistanceBin, distance_bins};
@@ -14,6 +14,7 @@ use super::choose::Criterion;
 use super::collect::GroupRecords;
 use super::current::CurrentParameters;
 use super::fitting::FittedGroup;
+use super::gate;
 use super::judge::no_fit;
 use super::plan::RunPlan;
 use super::pool::PoolPlan;
@@ -75,6 +76,8 @@ pub(super) struct GroupFits {
     current_metrics: Option<Metrics>,
     pub(super) compared: Option<Compared>,
     held_out_from: Option<Timestamp>,
+    observed: Observed,
+    n_old: u64,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
     pub(super) observations: Option<Observations>,
@@ -83,6 +86,7 @@ pub(super) struct GroupFits {
 /// Fits one group; a panic anywhere in that work is the group's failure.
 pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> GroupFits {
     let (key, n_refused, n_used) = (group.key.clone(), group.n_refused, group.samples.len() as u64);
+    let n_old = group.watch.n_old;
     let done = caught(|| fitted(group, task, stopped));
     let is_refitted = done.as_ref().is_ok_and(|work| {
         work.fits.iter().any(|of| task.pool.takes(n_used, of.report.as_ref().ok()))
@@ -100,6 +104,8 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         compared: work.compared,
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
         fits: work.fits,
+        observed: work.observed,
+        n_old,
         observations: is_refitted.then_some(work.observations),
     }
 }
@@ -113,6 +119,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 /// What comes of a group's records.
 struct Work {
     shortest_km: f64,
+    observed: Observed,
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
@@ -128,6 +135,7 @@ impl Work {
         let fit = |_: &Arc<dyn Model>| ModelFit { report: Err(why.to_owned()), held_out: None };
         Self {
             shortest_km: 0.0,
+            observed: Observed::default(),
             longest_km: 0.0,
             class_shares: Vec::new(),
             bins: Vec::new(),
@@ -143,6 +151,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
     let distances = || group.samples.iter().map(|s| s.distance_km);
     let shortest_km = distances().reduce(f64::min).unwrap_or_default();
     let longest_km = distances().fold(0.0, f64::max);
+    let observed = gate::observed(&group.watch, &group.samples);
     // The parts first: they copy, and what is left is then moved.
     let parts = (task.cut)
         .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
@@ -164,6 +173,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
         bins: distance_bins(&observations, N_PLOT_BINS),
         current_metrics: task.current_metrics(&group.key, &observations),
         compared: task.comparison.compare(&group.key, &observations, stopped),
+        observed,
         fits,
         observations,
     }
@@ -179,8 +189,12 @@ fn held_out(
 ) -> Option<Result<HeldOut, NotHeldOut>> {
     let (parts, (_, min_records)) = parts.zip(task.cut)?;
     let trial = Trial { model, options: &task.options, min_records };
-    let score = |current: Option<&_>| holdout::hold_out(&trial, parts, current, stopped);
-    Some(task.current.with_forecast(key, model, score))
+    let current = &task.current;
+    Some(
+        current.with_forecast(key, model, |current| {
+            holdout::hold_out(&trial, parts, current, stopped)
+        }),
+    )
 }
 
 impl GroupFits {
@@ -247,6 +261,8 @@ impl GroupFits {
             held_out: fit.held_out,
             held_out_from: self.held_out_from,
             choice,
+            observed: self.observed,
+            n_old: self.n_old,
         }
     }
 }

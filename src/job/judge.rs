@@ -140,8 +140,12 @@ impl JudgeRules {
         })
     }
 
+    /// What was learned from records replaces what was not, however far it is off.
     fn jump(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> Option<String> {
         let (before, after) = (current.get(&group.key)?, group.curve()?);
+        if !current.is_learned(&group.key) || self.outgrew(group, current) {
+            return None;
+        }
         // Of ways as the group's records have them, where both tell the same roads apart.
         let before = if before.classes() == after.classes() {
             group.at_own_mix(before.clone())
@@ -159,6 +163,13 @@ impl JudgeRules {
                 )
             })
         })
+    }
+
+    /// Whether the group stands on its own now, and stood on next to nothing before.
+    fn outgrew(&self, group: &FittedGroup, current: &PublishedCurves<'_>) -> bool {
+        let before = current.observed(&group.key).map(|observed| observed.n_used);
+        let is_tenfold = |before: u64| group.n_used / MUCH_MORE >= before;
+        group.n_used >= self.min_records && before.is_some_and(is_tenfold)
     }
 
     /// The parameter that moves by the most standard errors, where that is too many. Only what both
@@ -206,6 +217,9 @@ impl JudgeRules {
         })
     }
 }
+
+/// Factor of records from which on what was learned from the fewer ones holds nothing back.
+const MUCH_MORE: u64 = 10;
 
 const CRUISE_SPEED: &str = "cruise_speed_kmh";
 

@@ -9,12 +9,16 @@ use jiff::Timestamp;
 use super::assemble;
 use super::error::{EXIT_NOTHING_PUBLISHED, EXIT_PARTIAL};
 use super::fitting::{FittedGroup, FittedSource, between};
+use super::gate;
 use super::group_fit::caught;
 use super::judge::PublishedCurves;
 use super::overrule;
 use super::plan::RunPlan;
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
-use crate::domain::{GroupRow, ParameterSet, RefusalRow, RunCounts, RunResults, RunStatus};
+use crate::domain::{
+    GateFinding, GateRule, GroupRow, ParameterSet, RefusalRow, RunCounts, RunResults, RunStatus,
+    Severity,
+};
 use crate::fit::Curve;
 use crate::ports::Clock;
 
@@ -37,25 +41,36 @@ pub struct RunReport {
     pub message: String,
 }
 
+/// What is current when a run begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Current<'a> {
+    /// The set, where there is one that the run is compared with.
+    pub set: Option<&'a ParameterSet>,
+    /// As of when its run looked, where the ledger still knows.
+    pub as_of: Option<Timestamp>,
+}
+
 /// Judges what was fitted against the current set.
 pub(super) fn judge(
     plan: &RunPlan,
     fitted: FittedSource,
-    current: Option<&ParameterSet>,
+    current: Current<'_>,
     begun: Timestamp,
     clock: &dyn Clock,
 ) -> RunReport {
     let judging = clock.now();
-    let curves = PublishedCurves::of(current);
+    let curves = PublishedCurves::of(current.set);
     let mut objections: Vec<Option<String>> =
         fitted.groups.iter().map(|group| objection(plan, group, &curves)).collect();
     let asked = &plan.request.detail;
     let overruled = overrule::overrule(asked, &fitted.groups, &mut objections);
-    let mut set = assemble::judged(plan, &fitted.groups, &objections, current);
+    let mut set = assemble::judged(plan, &fitted.groups, &objections, current.set);
     overrule::note(&mut set, &overruled);
     let share = assemble::share_published(&fitted.groups, &objections);
-    let verdict = SetVerdict::new(plan, &fitted, &objections, share);
+    let findings = gate_findings(plan, &fitted, &set, current);
+    let verdict = SetVerdict::new(plan, &fitted, &objections, share, &findings);
     let verdict = verdict.under_request(plan, &fitted, &objections, overruled.len());
+    let verdict = verdict.warned(&findings);
     let curves_before = fitted.groups.iter().map(|group| curves.get(&group.key).cloned()).collect();
     let now = clock.now();
     let timing = BTreeMap::from([
@@ -65,7 +80,10 @@ pub(super) fn judge(
         ("total".to_owned(), millis(between(begun, now))),
     ]);
     RunReport {
-        results: results(plan.request.settings_hash.clone(), &fitted, &set, timing),
+        results: RunResults {
+            findings,
+            ..results(plan.request.settings_hash.clone(), &fitted, &set, timing)
+        },
         set,
         groups: fitted.groups,
         curves_before,
@@ -75,9 +93,32 @@ pub(super) fn judge(
     }
 }
 
-/// What the judge says against a group; that it panicked, where it did.
+/// What the judge or the gate says against a group; that it panicked, where it did.
 fn objection(plan: &RunPlan, group: &FittedGroup, curves: &PublishedCurves<'_>) -> Option<String> {
-    caught(|| plan.judge.objection(group, curves)).unwrap_or_else(Some)
+    let of_gate = || gate::group_objection(&plan.gate, group, curves.observed(&group.key));
+    let objection = || plan.judge.objection(group, curves).or_else(of_gate);
+    caught(objection).unwrap_or_else(Some)
+}
+
+/// What the gate finds: alone, and beside the current set where there is one.
+#[must_use]
+pub fn gate_findings(
+    plan: &RunPlan,
+    fitted: &FittedSource,
+    set: &ParameterSet,
+    current: Current<'_>,
+) -> Vec<GateFinding> {
+    let question = gate::Question {
+        rules: &plan.gate,
+        watch: &fitted.watch,
+        groups: &fitted.groups,
+        window: plan.request.window,
+        min_records: plan.judge.min_records,
+        set,
+        current: current.set,
+        current_as_of: current.as_of,
+    };
+    question.findings(|key| plan.asks_for(key))
 }
 
 /// The document that tells of a fit, before the ledger has its row.
@@ -100,6 +141,7 @@ pub fn results(
             refused: fitted.refused.clone(),
         },
         groups: counts.groups().into_iter().collect(),
+        findings: Vec::new(),
         refusals: fitted.refusals.clone(),
         model_preference: fitted.model_preference.clone(),
         results: group_results(set),
@@ -149,30 +191,21 @@ impl SetVerdict {
         fitted: &FittedSource,
         objections: &[Option<String>],
         share: f64,
+        findings: &[GateFinding],
     ) -> Self {
         let n_passed = objections.iter().filter(|o| o.is_none()).count();
         let n_groups = objections.len();
         if fitted.n_used == 0 || n_passed == 0 {
-            return Self::refused(nothing_to_publish(plan, fitted, objections));
+            let nothing = nothing_to_publish(plan, fitted, objections);
+            let why = reasons(findings, None).map(|why| format!("; {why}"));
+            return Self::refused(nothing + &why.unwrap_or_default());
         }
-        // Shares are the judge's too, which `force` overrules.
-        let is_judged = !plan.request.detail.force;
-        if is_judged && share < plan.judge.min_share_published {
-            return Self::refused(format!(
-                "nothing published: only {n_passed} of {n_groups} groups passed, with {:.0} % of the \
-                 records; {:.0} % needed",
-                share * 100.0,
-                plan.judge.min_share_published * 100.0
-            ));
-        }
-        let share_groups = n_passed as f64 / n_groups as f64;
-        if is_judged && share_groups < plan.judge.min_share_groups {
-            return Self::refused(format!(
-                "nothing published: only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % \
-                 needed",
-                share_groups * 100.0,
-                plan.judge.min_share_groups * 100.0
-            ));
+        // The judge's and the gate's alike, which `force` overrules.
+        if !plan.request.detail.force {
+            let of_judge = too_small_a_share(plan, n_passed, n_groups, share);
+            if let Some(why) = reasons(findings, of_judge) {
+                return Self::refused(format!("nothing published: {why}"));
+            }
         }
         let became = match plan.dry_run {
             true => "would be published",
@@ -212,9 +245,69 @@ impl SetVerdict {
         Self { message, ..self }
     }
 
+    /// The same, that says what the gate found and let pass.
+    fn warned(self, findings: &[GateFinding]) -> Self {
+        if self.status == RunStatus::Refused || findings.is_empty() {
+            return self;
+        }
+        let said = |finding: &GateFinding| match finding.severity {
+            Severity::Warn => format!("; warning: {finding}"),
+            Severity::Refuse => format!("; forced: {finding}"),
+        };
+        let message = findings.iter().map(said).fold(self.message, |text, said| text + &said);
+        let is_warned = findings.iter().any(|finding| finding.severity == Severity::Warn);
+        if self.status == RunStatus::Done && is_warned {
+            return Self { status: RunStatus::Partial, exit_code: EXIT_PARTIAL, message };
+        }
+        Self { message, ..self }
+    }
+
     fn refused(message: String) -> Self {
         Self { status: RunStatus::Refused, exit_code: EXIT_NOTHING_PUBLISHED, message }
     }
+}
+
+/// Findings for which nothing is published.
+fn refusals(findings: &[GateFinding]) -> impl Iterator<Item = &GateFinding> {
+    findings.iter().filter(|finding| finding.severity == Severity::Refuse)
+}
+
+/// What the judge says of the set, where too little of it passed.
+fn too_small_a_share(
+    plan: &RunPlan,
+    n_passed: usize,
+    n_groups: usize,
+    share: f64,
+) -> Option<String> {
+    if share < plan.judge.min_share_published {
+        return Some(format!(
+            "only {n_passed} of {n_groups} groups passed, with {:.0} % of the records; {:.0} % needed",
+            share * 100.0,
+            plan.judge.min_share_published * 100.0
+        ));
+    }
+    let share_groups = n_passed as f64 / n_groups as f64;
+    (share_groups < plan.judge.min_share_groups).then(|| {
+        format!(
+            "only {n_passed} of {n_groups} groups passed, {:.0} %; {:.0} % needed",
+            share_groups * 100.0,
+            plan.judge.min_share_groups * 100.0
+        )
+    })
+}
+
+/// Reasons told of one run at the most: the first says most of the cause.
+const MAX_REASONS: usize = 3;
+
+/// Why nothing is published: what is wrong with the records, then what became of the groups.
+fn reasons(findings: &[GateFinding], of_judge: Option<String>) -> Option<String> {
+    let is_of_groups = |finding: &&GateFinding| finding.rule == GateRule::GroupsWithoutFit;
+    let of_records = refusals(findings).filter(|finding| !is_of_groups(finding));
+    let of_groups = refusals(findings).filter(is_of_groups);
+    let all = of_records.map(ToString::to_string).chain(of_judge);
+    let all: Vec<String> =
+        all.chain(of_groups.map(ToString::to_string)).take(MAX_REASONS).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Says why probably there is nothing.

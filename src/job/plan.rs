@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::{GroupKey, Limits, RunRequest, Selection, Shard, Splits};
 use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
@@ -11,6 +13,7 @@ use crate::ports::{Lengths, ReadQuery};
 use super::choose::{ChoicePer, Criterion};
 use super::collect::{Collected, Collector};
 use super::covariates::FactorPlan;
+use super::gate::{self, GateRules, Moments, Watch};
 use super::judge::JudgeRules;
 use super::pool::{PoolMode, PoolPlan};
 
@@ -134,8 +137,10 @@ pub struct RunPlan {
     pub rivals: Vec<ModelRecipe>,
     /// Fits at once.
     pub workers: NonZeroUsize,
-    /// What may be published.
+    /// What may be published, group by group.
     pub judge: JudgeRules,
+    /// What the records and the set as a whole must be like.
+    pub gate: GateRules,
     /// Read, fit and judge, but leave no trace in the store.
     pub dry_run: bool,
 }
@@ -158,6 +163,14 @@ impl RunPlan {
         let collector = Collector::new(&self.limits, &self.splits, self.repeated_ids);
         let collector = collector.selecting(&self.selection);
         collector.keeping(&self.factors, self.holdout.share > 0.0)
+    }
+
+    /// What notes for the gate what the rows of a run look like that starts `now`; `cut` is the newest
+    /// record of the published set.
+    #[must_use]
+    pub fn watch(&self, now: Timestamp, cut: Option<Timestamp>) -> Watch {
+        let as_of = gate::as_of(now, self.request.window);
+        Watch::new(Moments { now, as_of, cut }, self.gate.units)
     }
 
     /// The candidates for these records, simplest first; `None` where they carry no lengths and one

@@ -14,6 +14,7 @@ use crate::ports::{Clock, FailureKind, PortError, RecordSource};
 use super::collect::Collected;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
+use super::gate::Watch;
 use super::plan::RunPlan;
 
 /// Batches in flight between source and collector: enough to overlap both, a few MB at the most.
@@ -27,13 +28,14 @@ const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_
 pub(super) async fn read(
     plan: &RunPlan,
     source: &Arc<dyn RecordSource>,
+    watch: &Watch,
     clock: &dyn Clock,
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Collected, JobError> {
     let mut waits = READ_AGAIN_AFTER.iter();
     loop {
-        let failure = match read_once(plan, source, observer, cancel).await {
+        let failure = match read_once(plan, source, watch, observer, cancel).await {
             Err(JobError::Source { source_name, cause }) if cause.kind.is_transient() => {
                 (source_name, cause)
             }
@@ -54,6 +56,7 @@ pub(super) async fn read(
 async fn read_once(
     plan: &RunPlan,
     source: &Arc<dyn RecordSource>,
+    watch: &Watch,
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Collected, JobError> {
@@ -74,7 +77,7 @@ async fn read_once(
     let (reading, reading_query) = (Arc::clone(source), query.clone());
     reader.spawn(async move { reading.read(&reading_query, sender, &stop_reader).await });
 
-    let mut collector = plan.collector();
+    let mut collector = plan.collector().watching(watch.clone());
     while let Some(batch) = next_batch(&mut batches, cancel).await? {
         collector.take(&batch).map_err(failed)?;
         observer.notice(RunEvent::RowsRead { n_read: collector.n_read(), n_expected });

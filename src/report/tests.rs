@@ -121,6 +121,7 @@ fn results(status: RunStatus, results: Vec<GroupResult>) -> RunResults {
         ]),
         rows: RowCounts { read: 3000, used: 2988, refused: BTreeMap::new() },
         groups,
+        findings: Vec::new(),
         refusals: Vec::new(),
         model_preference: None,
         results,

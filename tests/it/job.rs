@@ -19,8 +19,8 @@ use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
 use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
-    FactorPlan, HoldoutPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, RunReport,
-    Silent, World, execute,
+    FactorPlan, GateRules, HoldoutPlan, JobError, JudgeRules, ModelRecipe, RepeatedIds, RunPlan,
+    RunReport, Silent, World, execute,
 };
 use speedfit::ports::{Clock, FailureKind, ParameterStore as _, RunFilter, RunJournal as _};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub(crate) fn plan() -> RunPlan {
         rivals: Vec::new(),
         workers: NonZeroUsize::new(2).unwrap(),
         judge: JudgeRules::default(),
+        // Few rows change much from run to run here; the gate has tests of its own.
+        gate: GateRules { min_rows: 1000, ..GateRules::default() },
         dry_run: false,
     }
 }

@@ -11,6 +11,7 @@ mod embedded;
 mod file_export;
 mod file_source;
 mod fit_reference;
+mod gate;
 mod http;
 mod imports;
 mod job;

@@ -35,6 +35,7 @@ fn shown(
             Some(run) => step_beside(run, running_is_alive),
             None => next_step(current.as_ref(), last_run.as_ref()),
         },
+        rules: Vec::new(),
         last_published: Some(publication(14, RUN, "")).filter(|_| current.is_some()),
         unsure: Vec::new(),
         current,

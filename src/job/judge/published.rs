@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{GroupKey, GroupOutcome, ParameterRow, ParameterSet};
+use crate::domain::{GroupKey, GroupOutcome, Observed, ParameterRow, ParameterSet};
 use crate::fit::Curve;
 
 /// The curves that a set publishes, by group: told once, since a look through the set for every
@@ -17,6 +17,7 @@ struct Published<'a> {
     curve: Curve,
     rows: Vec<&'a ParameterRow>,
     is_learned: bool,
+    observed: Option<&'a Observed>,
 }
 
 impl<'a> PublishedCurves<'a> {
@@ -32,8 +33,12 @@ impl<'a> PublishedCurves<'a> {
             let rows = rows.remove(&group.key)?;
             let values = rows.iter().map(|p| (p.name.as_str(), p.estimate));
             let curve = Curve::from_rows(&group.model, values)?;
-            let is_learned = group.outcome != GroupOutcome::Fallback;
-            Some((&group.key, Published { model: &group.model, curve, rows, is_learned }))
+            let observed = group.detail.observed.as_ref();
+            // What was carried over says of which records it was learned.
+            let is_learned = group.outcome != GroupOutcome::Fallback
+                && observed.is_none_or(|observed| observed.n_used > 0);
+            let published = Published { model: &group.model, curve, rows, is_learned, observed };
+            Some((&group.key, published))
         });
         Self(curves.collect())
     }
@@ -48,6 +53,12 @@ impl<'a> PublishedCurves<'a> {
     #[must_use]
     pub fn is_learned(&self, key: &GroupKey) -> bool {
         self.0.get(key).is_some_and(|published| published.is_learned)
+    }
+
+    /// What the records looked like that it was learned from, where the set says so.
+    #[must_use]
+    pub fn observed(&self, key: &GroupKey) -> Option<&Observed> {
+        self.0.get(key).and_then(|published| published.observed)
     }
 
     /// A parameter of a group, where the set publishes one of that name and model.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{
-    GroupKey, GroupOutcome, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
+    GroupKey, GroupOutcome, Observed, ParameterRow, ParameterSet, ParameterStatus, SourceLevel,
 };
 use crate::fit::holdout::{HeldOut, NotHeldOut, Scores};
 use crate::job::assemble;
@@ -61,6 +61,8 @@ fn group() -> FittedGroup {
         held_out: None,
         held_out_from: None,
         choice: String::new(),
+        observed: Observed { n_used: 100, ..Observed::default() },
+        n_old: 0,
     }
 }
 

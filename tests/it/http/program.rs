@@ -191,6 +191,31 @@ fn london_is_fitted_as_the_command_does() {
 }
 
 #[test]
+fn records_that_the_gate_refuses_are_fitted_by_force_only() {
+    let desk = Desk::new();
+    let server = Server::start(&desk, &[], None);
+    // One trip in ten is longer than two hours.
+    let slow = |(nth, line): (usize, &str)| match line.rsplit_once(',') {
+        Some((rest, _)) if nth % 10 == 1 => format!("{rest},9000\n"),
+        _ => format!("{line}\n"),
+    };
+    let text: String = rows(400).lines().enumerate().map(slow).collect();
+    let csv = [("content-type", "text/csv")];
+    let (status, body) = server.call("POST", "/api/v1/fit", &csv, text.as_bytes());
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    let expected = "the gate refuses these records: [refused_values] 40 of 400 rows";
+    assert!(status == 422 && detail.starts_with(expected), "{status} {problem}");
+    let hint = problem["hint"].as_str().unwrap();
+    assert!(hint.ends_with("`force=true` answers all the same"), "{hint}");
+    let (status, body) = server.call("POST", "/api/v1/fit?force=true", &csv, text.as_bytes());
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(told["findings"][0]["rule"], "refused_values");
+    assert_eq!(told["results"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn files_that_do_not_do_are_explained_without_the_servers_names() {
     let desk = Desk::new();
     let server = Server::start(&desk, &["--set", "http.max_body_mb=1"], None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use speedfit::domain::observed::{Observed, Percentiles};
 use speedfit::domain::{
     GroupDetail, GroupKey, GroupOutcome, GroupRow, Holdout, ParameterRow, ParameterSet,
     ParameterStatus, RunStatus, Scores, SourceLevel, Verdict,
@@ -118,6 +119,12 @@ pub(super) async fn details_come_back_as_they_went_in(f: &Fixture) {
             from: Some(at("2026-01-24T05:06:07.123456Z")),
             new,
             current: Some(Scores { mae_s: 1.0 / 3.0, ..new }),
+        }),
+        observed: Some(Observed {
+            newest: Some(at("2026-01-24T05:06:07.123456Z")),
+            n_refused_values: u64::try_from(i64::MAX).unwrap(),
+            speed_kmh: Some(Percentiles { p10: 0.1 + 0.2, p50: 1.0 / 3.0, p90: f64::MAX }),
+            ..Observed::default()
         }),
     };
     let run_id = published(&*f.store, &scope, set.clone()).await.unwrap();

@@ -1,0 +1,140 @@
+//! What the gate before publication found: its rules by name, and one finding of one of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::parameters::named_enum;
+
+named_enum! {
+    /// A rule that a run's records and its set as a whole are held to. `docs/gate.md` has them as a
+    /// table.
+    GateRule {
+        /// Rows whose numbers or time stamps cannot be read.
+        Unreadable = "unreadable",
+        /// Rows refused for their distance, time or speed.
+        RefusedValues = "refused_values",
+        /// Rows refused since their distance or time is exactly zero.
+        ZeroValues = "zero_values",
+        /// Rows refused for anything else.
+        RefusedOthers = "refused_others",
+        /// Groups that no records of this run stand behind.
+        GroupsWithoutFit = "groups_without_fit",
+        /// Fewer or more records than the last published set's.
+        RowCount = "row_count",
+        /// Regions vanished, new, or of another size.
+        Regions = "regions",
+        /// Distances, times or speeds moved as a whole.
+        Distribution = "distribution",
+        /// All distances or all times are one value.
+        Constant = "constant",
+        /// Rows that are there more than once.
+        RepeatedRows = "repeated_rows",
+        /// The newest record is old.
+        Stale = "stale",
+        /// Records of the future.
+        Future = "future",
+        /// The rows that came since the last published set.
+        NewRows = "new_rows",
+    }
+}
+
+impl GateRule {
+    /// What an operator does about it, where the finding itself is no longer at hand.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Unreadable => {
+                "write plain numbers in a view, a query or the export; or raise \
+                 `gate.max_unreadable`"
+            }
+            Self::RefusedValues => {
+                "check `columns.distance_unit`, `columns.time_unit` and the names under `columns`; \
+                 where the values are right, widen the bounds under `accept` or raise \
+                 `gate.max_refused_values`"
+            }
+            Self::ZeroValues => {
+                "leave distance and time empty where they were not measured; or raise \
+                 `gate.max_zero_values`"
+            }
+            Self::RefusedOthers => {
+                "check the names under `columns` and `accept.known_regions`; or raise \
+                 `gate.max_refused_others`"
+            }
+            Self::GroupsWithoutFit => {
+                "`speedfit show` says which groups and why; or raise `gate.max_groups_without_fit`"
+            }
+            Self::RowCount => "check that the feed is complete and was loaded once",
+            Self::Regions => "check `columns.region` and whether regions were renamed or merged",
+            Self::Distribution => {
+                "check `columns.distance_unit`, `columns.time_unit` and the names under `columns`"
+            }
+            Self::Constant => "check `columns.distance` and `columns.travel_time`",
+            Self::RepeatedRows => {
+                "load the records once, or set `accept.repeated_ids` to \"refuse\""
+            }
+            Self::Stale => "check that the feed still delivers; or raise `gate.max_age_days`",
+            Self::Future => "check `time_zone` and the clocks of the dispatch system",
+            Self::NewRows => {
+                "mend the newest records at their source: the older ones are as they were"
+            }
+        }
+    }
+
+    /// The rules that a run's message names, in its order.
+    #[must_use]
+    pub fn named_in(message: &str) -> Vec<Self> {
+        let place = |rule: &Self| message.find(&format!("[{rule}]"));
+        let mut named: Vec<(usize, Self)> =
+            Self::ALL.iter().filter_map(|rule| Some((place(rule)?, *rule))).collect();
+        named.sort_unstable();
+        named.into_iter().map(|(_, rule)| rule).collect()
+    }
+}
+
+named_enum! {
+    /// What becomes of a run with such a finding.
+    Severity {
+        /// It publishes, and says so.
+        Warn = "warn",
+        /// It publishes nothing, unless it is forced.
+        Refuse = "refuse",
+    }
+}
+
+/// One finding of the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateFinding {
+    /// The rule.
+    pub rule: GateRule,
+    /// What becomes of the run.
+    pub severity: Severity,
+    /// What is wrong, with its figures and its limit.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for GateFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.rule, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_rules() {
+        let finding = |rule| GateFinding {
+            rule,
+            severity: Severity::Warn,
+            message: "so".to_owned(),
+            remedy: String::new(),
+        };
+        let text = format!("{}; {}", finding(GateRule::Stale), finding(GateRule::Regions));
+        assert_eq!(GateRule::named_in(&text), [GateRule::Stale, GateRule::Regions]);
+        assert_eq!(GateRule::named_in("2 of 2 groups published"), []);
+    }
+}

@@ -1,0 +1,116 @@
+//! Percentiles of many positive numbers without holding them: counts in bins of a sixteenth of an
+//! octave, in which a percentile is exact to about one per cent.
+
+use std::collections::BTreeMap;
+
+use crate::domain::observed::Percentiles;
+
+/// Bins of an octave, a power of two.
+const PER_OCTAVE_BITS: u32 = 4;
+
+/// Counts of positive numbers by size. The order in which they come does not matter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Histogram(BTreeMap<u16, u64>);
+
+impl Histogram {
+    /// Counts a number; what is not above zero and finite is left out.
+    pub(crate) fn add(&mut self, x: f64) {
+        if x > 0.0 && x.is_finite() {
+            *self.0.entry(bin(x)).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn n(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Missing where nothing was counted.
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
+        let n = self.n();
+        let at = |share: f64| self.quantile(share * n as f64);
+        Some(Percentiles { p10: at(0.1)?, p50: at(0.5)?, p90: at(0.9)? })
+    }
+
+    /// The number below which `n_below` of all lie, by the line through its bin.
+    fn quantile(&self, n_below: f64) -> Option<f64> {
+        let mut n_before = 0.0;
+        let mut last = None;
+        for (&bin, &n) in &self.0 {
+            let n = n as f64;
+            let (low, high) = (start(bin), start(bin + 1));
+            if n_before + n >= n_below {
+                let share = ((n_below - n_before) / n).clamp(0.0, 1.0);
+                return Some(low + share * (high - low));
+            }
+            n_before += n;
+            last = Some(high);
+        }
+        last
+    }
+}
+
+/// The bins of doubles: their exponent and the first bits of the fraction, in ascending order.
+fn bin(x: f64) -> u16 {
+    let bits = x.to_bits() >> (52 - PER_OCTAVE_BITS);
+    // A positive double has no sign bit: 11 + 4 bits are left.
+    u16::try_from(bits).unwrap_or(u16::MAX)
+}
+
+fn start(bin: u16) -> f64 {
+    f64::from_bits(u64::from(bin) << (52 - PER_OCTAVE_BITS))
+}
+
+/// Distances, times and speeds of rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Values {
+    pub(crate) distance_km: Histogram,
+    pub(crate) travel_time_s: Histogram,
+    pub(crate) speed_kmh: Histogram,
+}
+
+impl Values {
+    /// Counts a row that has both values above zero.
+    pub(crate) fn add(&mut self, distance_km: f64, travel_time_s: f64) {
+        let is_told = |x: f64| x > 0.0 && x.is_finite();
+        if is_told(distance_km) && is_told(travel_time_s) {
+            self.distance_km.add(distance_km);
+            self.travel_time_s.add(travel_time_s);
+            self.speed_kmh.add(distance_km * 3600.0 / travel_time_s);
+        }
+    }
+
+    pub(crate) fn n(&self) -> u64 {
+        self.distance_km.n()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_exact_to_a_per_cent() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.percentiles(), None);
+        for i in 1..=10_000_u32 {
+            histogram.add(f64::from(i) * 0.003);
+        }
+        let told = histogram.percentiles().unwrap();
+        for (got, exact) in [(told.p10, 3.0), (told.p50, 15.0), (told.p90, 27.0)] {
+            assert!((got / exact - 1.0).abs() < 0.01, "{got} for {exact}");
+        }
+    }
+
+    #[test]
+    fn any_double_has_a_bin() {
+        let mut histogram = Histogram::default();
+        for x in [f64::MIN_POSITIVE, 5e-324, 1.0, f64::MAX] {
+            histogram.add(x);
+        }
+        for x in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            histogram.add(x);
+        }
+        assert_eq!(histogram.n(), 4);
+        assert!(histogram.percentiles().is_some());
+    }
+}

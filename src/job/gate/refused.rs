@@ -1,0 +1,110 @@
+//! Rules on the rows that were refused, by why they were.
+
+use super::{Night, count, percent, refuse, unread};
+use crate::domain::{GateFinding, GateRule, Observed};
+
+impl Night<'_> {
+    /// Texts that are no numbers: where only some are, they are so for what they hold.
+    pub(super) fn unreadable(&self) -> Option<GateFinding> {
+        let (n, n_all) = (self.watch.total.n_unreadable, self.watch.total.n_rows());
+        let limit = self.rules.max_unreadable;
+        if !self.is_enough(n_all) || share(n, n_all) <= limit {
+            return None;
+        }
+        let what = format!(
+            "{} of {} rows could not be read, {}, more than {}",
+            count(n),
+            count(n_all),
+            percent(share(n, n_all)),
+            percent(limit)
+        );
+        let Some((value, column)) = self.watch.unread.first() else {
+            let first = self.watch.faults.first().map_or("", String::as_str);
+            let remedy = "check that the file is whole and `file.delimiter` is right; or raise \
+                          `gate.max_unreadable`";
+            return Some(refuse(GateRule::Unreadable, format!("{what}: {first}"), remedy));
+        };
+        let form = unread::looks_like(value);
+        let form = form.map_or_else(String::new, |form| format!(", which looks like {form}"));
+        let message = format!("{what}: for example `{value}` in column `{column}`{form}");
+        Some(refuse(GateRule::Unreadable, message, GateRule::Unreadable.remedy()))
+    }
+
+    /// Values outside the bounds: what is left is a selection by value.
+    pub(super) fn refused_values(&self) -> Option<GateFinding> {
+        let rule = GateRule::RefusedValues;
+        let of = |observed: &Observed| observed.n_refused_values;
+        let what = self.too_many(
+            (self.watch.total.n_values, "were refused for their distance, time or speed"),
+            (self.rules.max_refused_values, self.rules.max_refused_values_rise),
+            of,
+        )?;
+        Some(match self.watch.trial.verdict(self.rules.units) {
+            Some((reading, remedy)) => refuse(rule, format!("{what}; {reading}"), remedy),
+            None => refuse(rule, what, rule.remedy()),
+        })
+    }
+
+    /// Zeros may stand for what was not measured, or for what was rounded away.
+    pub(super) fn zero_values(&self) -> Option<GateFinding> {
+        let rule = GateRule::ZeroValues;
+        let of = |observed: &Observed| observed.n_refused_zeros;
+        let what = self.too_many(
+            (self.watch.total.n_zeros, "have a distance or time of exactly zero"),
+            (self.rules.max_zero_values, self.rules.max_refused_values_rise),
+            of,
+        )?;
+        Some(refuse(rule, what, rule.remedy()))
+    }
+
+    /// What was not recorded is missing whatever it would have been; honest exports lack a quarter.
+    pub(super) fn refused_others(&self) -> Option<GateFinding> {
+        let rule = GateRule::RefusedOthers;
+        let of = |observed: &Observed| observed.n_refused_others;
+        let what = self.too_many(
+            (self.watch.total.n_others, "were refused for a field that is missing or not known"),
+            (self.rules.max_refused_others, self.rules.max_refused_others_rise),
+            of,
+        )?;
+        Some(refuse(rule, what, rule.remedy()))
+    }
+
+    /// Says that a share of the rows is above its limit, or further above that of the published set
+    /// than it may be.
+    fn too_many(
+        &self,
+        (n, what): (u64, &str),
+        (limit, max_rise): (f64, f64),
+        of: impl Fn(&Observed) -> u64,
+    ) -> Option<String> {
+        let n_all = self.watch.total.n_rows();
+        if !self.is_enough(n_all) {
+            return None;
+        }
+        let now = share(n, n_all);
+        let what = format!("{} of {} rows {what}, {}", count(n), count(n_all), percent(now));
+        if now > limit {
+            return Some(format!("{what}, more than {}", percent(limit)));
+        }
+        // Like with like: rows that name a group, then and now.
+        let n_before: u64 = self.before.rows().map(|(_, observed)| of(observed)).sum();
+        let n_all_before = self.before.rows().map(|(_, observed)| observed.n_rows()).sum();
+        let n_now: u64 = self.groups.iter().map(|group| of(&group.observed)).sum();
+        let n_all_now = self.groups.iter().map(|group| group.observed.n_rows()).sum();
+        if !self.is_comparable() || !self.is_enough(n_all_now) {
+            return None;
+        }
+        let (before, now) = (share(n_before, n_all_before), share(n_now, n_all_now));
+        (now > before + max_rise).then(|| {
+            format!(
+                "{what}; in the published set it were {}, and {} more are let pass",
+                percent(before),
+                percent(max_rise)
+            )
+        })
+    }
+}
+
+pub(super) fn share(n: u64, n_all: u64) -> f64 {
+    if n_all == 0 { 0.0 } else { n as f64 / n_all as f64 }
+}

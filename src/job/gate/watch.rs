@@ -1,0 +1,254 @@
+//! What is noted of rows while they are read: few numbers, whatever the order of the rows.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::histogram::Values;
+use super::repeats::Repeats;
+use super::units::{Trial, Units};
+use super::unread;
+use crate::domain::record::RecordRef;
+use crate::domain::{Limits, RefusalReason};
+
+/// Examples kept of texts that could not be read: the first by their letters.
+const MAX_EXAMPLES: usize = 3;
+
+/// Time by which clocks may differ before a record is of the future.
+const CLOCKS_DIFFER_US: i64 = 3_600_000_000;
+
+/// Why a row was refused, as the gate looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For its distance, time or speed: what is left is a selection by value.
+    Value,
+    /// Its distance or time is exactly zero: a value that was not measured, or rounded away.
+    Zero,
+    /// Its text could not be read.
+    Unreadable,
+    /// Nothing was recorded, or it is of no region that is served.
+    Other,
+    /// It was not asked for: outside the window, or a repeat that is to be left out.
+    Aside,
+}
+
+impl Kind {
+    pub(crate) fn of(reason: RefusalReason, row: &RecordRef<'_>) -> Self {
+        use RefusalReason as R;
+        match reason {
+            R::Unreadable | R::UnreadableTime | R::UnreadableDistance => {
+                match fault_of(row).and_then(unread::value_of) {
+                    Some((value, _)) if unread::is_blank(value) => Self::Other,
+                    _ => Self::Unreadable,
+                }
+            }
+            R::TimeNotPositive if row.travel_time_s == Some(0.0) => Self::Zero,
+            R::DistanceTooShort if row.distance_km == Some(0.0) => Self::Zero,
+            R::NonFinite
+            | R::TimeNotPositive
+            | R::TimeTooShort
+            | R::TimeTooLong
+            | R::DistanceTooShort
+            | R::DistanceTooLong
+            | R::SpeedImplausible => Self::Value,
+            R::NullField
+            | R::UnknownRegion
+            | R::WeightNotPositive
+            | R::WeightOutOfRange
+            | R::LengthInvalid => Self::Other,
+            R::OutsideWindow | R::RepeatedId => Self::Aside,
+        }
+    }
+}
+
+fn fault_of<'a>(row: &RecordRef<'a>) -> Option<&'a str> {
+    row.fault.map(|fault| fault.what)
+}
+
+/// Rows by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Accepted.
+    pub n_used: u64,
+    /// Refused for their distance, time or speed.
+    pub n_values: u64,
+    /// Refused since distance or time is exactly zero.
+    pub n_zeros: u64,
+    /// Could not be read.
+    pub n_unreadable: u64,
+    /// Refused for anything else.
+    pub n_others: u64,
+}
+
+impl Tally {
+    fn refuse(&mut self, kind: Kind) {
+        match kind {
+            Kind::Value => self.n_values += 1,
+            Kind::Zero => self.n_zeros += 1,
+            Kind::Unreadable => self.n_unreadable += 1,
+            Kind::Other => self.n_others += 1,
+            Kind::Aside => {}
+        }
+    }
+
+    /// All rows that were asked for.
+    #[must_use]
+    pub fn n_rows(&self) -> u64 {
+        self.n_used + self.n_values + self.n_zeros + self.n_unreadable + self.n_others
+    }
+}
+
+/// When a run looks, and what an earlier one has seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Moments {
+    /// The run's start.
+    pub now: Timestamp,
+    /// The same, or the end of its window where that is earlier.
+    pub as_of: Timestamp,
+    /// The newest record of the published set.
+    pub cut: Option<Timestamp>,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self { now: Timestamp::MAX, as_of: Timestamp::MAX, cut: None }
+    }
+}
+
+/// What is noted of one group's rows.
+#[derive(Debug, Clone, Default)]
+pub struct GroupWatch {
+    oldest_us: Option<i64>,
+    newest_us: Option<i64>,
+    /// Accepted rows no newer than the published set's newest.
+    pub(crate) n_old: u64,
+    /// Rows refused.
+    pub(crate) tally: Tally,
+    /// Distances and times of rows refused for a value.
+    pub(crate) refused: Values,
+}
+
+impl GroupWatch {
+    pub(crate) fn accept(&mut self, moments: &Moments, row: &RecordRef<'_>) {
+        let Some(at_us) = row.occurred_at_us else { return };
+        self.oldest_us = Some(self.oldest_us.map_or(at_us, |oldest| oldest.min(at_us)));
+        if at_us <= moments.as_of.as_microsecond() {
+            self.newest_us = Some(self.newest_us.map_or(at_us, |newest| newest.max(at_us)));
+        }
+        self.n_old += u64::from(moments.cut.is_some_and(|cut| at_us <= cut.as_microsecond()));
+    }
+
+    pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>) {
+        self.tally.refuse(kind);
+        if let (Kind::Value, Some(km), Some(s)) = (kind, row.distance_km, row.travel_time_s) {
+            self.refused.add(km, s);
+        }
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.oldest_us.and_then(|us| Timestamp::from_microsecond(us).ok())
+    }
+
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        self.newest_us.and_then(|us| Timestamp::from_microsecond(us).ok())
+    }
+}
+
+/// What is noted of all rows.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// When the run looks.
+    pub moments: Moments,
+    units: Units,
+    /// All rows.
+    pub total: Tally,
+    /// Those newer than the published set's newest.
+    pub fresh: Tally,
+    /// Accepted rows of the future.
+    pub n_future: u64,
+    pub(crate) fresh_values: Values,
+    pub(crate) trial: Trial,
+    pub(crate) fresh_trial: Trial,
+    pub(crate) repeats: Repeats,
+    /// Texts that could not be read, each with its column.
+    pub(crate) unread: BTreeSet<(String, String)>,
+    /// Other faults of rows that could not be read.
+    pub(crate) faults: BTreeSet<String>,
+}
+
+impl Watch {
+    /// One that has seen nothing.
+    #[must_use]
+    pub fn new(moments: Moments, units: Units) -> Self {
+        Self { moments, units, ..Self::default() }
+    }
+
+    pub(crate) fn accept(&mut self, row: &RecordRef<'_>, region: &str, km: f64, s: f64) {
+        self.total.n_used += 1;
+        if self.is_fresh(row) {
+            self.fresh.n_used += 1;
+            self.fresh_values.add(km, s);
+        }
+        let latest_us = self.moments.now.as_microsecond().saturating_add(CLOCKS_DIFFER_US);
+        self.n_future += u64::from(row.occurred_at_us.is_some_and(|at_us| at_us > latest_us));
+        self.repeats.add(row, region, km, s);
+    }
+
+    pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>, limits: &Limits) {
+        self.total.refuse(kind);
+        let is_fresh = self.is_fresh(row);
+        if is_fresh {
+            self.fresh.refuse(kind);
+        }
+        match (kind, row.distance_km, row.travel_time_s) {
+            (Kind::Value, Some(km), Some(s)) => {
+                self.trial.add(limits, self.units, km, s);
+                if is_fresh {
+                    self.fresh_trial.add(limits, self.units, km, s);
+                    self.fresh_values.add(km, s);
+                }
+            }
+            (Kind::Unreadable, _, _) => self.note_fault(fault_of(row).unwrap_or_default()),
+            _ => {}
+        }
+    }
+
+    /// Counts anew from the groups that are left: the rest was not asked for. What of it is new is not
+    /// known any more.
+    pub(crate) fn forget_others<'a>(
+        &mut self,
+        groups: impl Iterator<Item = (usize, &'a GroupWatch)>,
+    ) {
+        self.fresh = Tally::default();
+        self.fresh_values = Values::default();
+        self.total = groups.fold(Tally::default(), |sum, (n_used, group)| Tally {
+            n_used: sum.n_used + n_used as u64,
+            n_values: sum.n_values + group.tally.n_values,
+            n_zeros: sum.n_zeros + group.tally.n_zeros,
+            n_unreadable: sum.n_unreadable + group.tally.n_unreadable,
+            n_others: sum.n_others + group.tally.n_others,
+        });
+    }
+
+    fn is_fresh(&self, row: &RecordRef<'_>) -> bool {
+        let cut = self.moments.cut.map(Timestamp::as_microsecond);
+        row.occurred_at_us.zip(cut).is_some_and(|(at_us, cut_us)| at_us > cut_us)
+    }
+
+    fn note_fault(&mut self, fault: &str) {
+        match unread::value_of(fault) {
+            Some((value, column)) => {
+                note(&mut self.unread, (value.to_owned(), column.to_owned()));
+            }
+            None => note(&mut self.faults, fault.to_owned()),
+        }
+    }
+}
+
+/// Keeps the smallest few.
+fn note<T: Ord>(kept: &mut BTreeSet<T>, new: T) {
+    kept.insert(new);
+    if kept.len() > MAX_EXAMPLES {
+        kept.pop_last();
+    }
+}
