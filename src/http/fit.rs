@@ -25,7 +25,7 @@ const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
 /// Bytes of a short record: a body may hold as many as one of the largest size could, unpacked. A fit
-/// takes 55 bytes for each, so that `http.max_fits` of them stay under a gigabyte by default.
+/// takes 40 bytes for each, so that `http.max_fits` of them stay under a gigabyte by default.
 const MIN_RECORD_BYTES: u64 = 16;
 
 /// Settings that differ from the server's.

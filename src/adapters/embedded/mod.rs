@@ -191,10 +191,22 @@ impl Embedded {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StatementError> + Send + 'static,
     {
+        let in_one = |connection: &mut Connection| {
+            in_transaction(connection, TransactionBehavior::Deferred, work)
+        };
+        self.ask(doing, in_one).await
+    }
+
+    /// Runs one statement, which sees one state of the file by itself.
+    async fn ask<T, F>(&self, doing: impl Into<String>, statement: F) -> PortResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StatementError> + Send + 'static,
+    {
         let (inner, doing) = (Arc::clone(&self.inner), doing.into());
         blocking(move || {
             let mut reader = inner.reader()?;
-            let value = in_transaction(&mut reader.connection, TransactionBehavior::Deferred, work)
+            let value = statement(&mut reader.connection)
                 .map_err(|source| EmbeddedError::ledger(doing.clone(), &inner.shown, source))?;
             inner.check_whole(&doing, &reader)?;
             inner.readers.give_back(reader);

@@ -35,8 +35,8 @@ impl ParameterStore for Embedded {
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
         let scope = scope.to_owned();
-        self.read("read the mark", move |transaction| {
-            let mut statement = transaction.prepare_cached(include_str!("sql/mark.sql"))?;
+        self.ask("read the mark", move |connection| {
+            let mut statement = connection.prepare_cached(include_str!("sql/mark.sql"))?;
             Ok(statement.query_row([scope], rows::publication).optional()?)
         })
         .await

@@ -44,7 +44,9 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn what_is_read_is_the_file_that_has_the_name() {
     let (desk, other) = (Desk::new(), Desk::new());
-    let (database, elsewhere) = (desk.database().await, other.database().await);
+    // As the API reads, which outlives a file.
+    let follows = Options { follows: true, ..Options::default() };
+    let (database, elsewhere) = (desk.database_with(follows).await, other.database().await);
     published(&database, "a", set(&["A"], 60.0)).await.unwrap();
     for _ in 0..2 {
         published(&elsewhere, "a", set(&["A"], 50.0)).await.unwrap();
