@@ -233,6 +233,10 @@ fn judge_rules(settings: &Settings) -> JudgeRules {
     }
 }
 
+/// Days of `window.days` up to which records are to be new: ten years. Who reads more of them reads
+/// everything that there is.
+const MAX_LIVE_DAYS: u32 = 3660;
+
 fn gate_rules(settings: &Settings) -> GateRules {
     let gate = &settings.gate;
     GateRules {
@@ -251,7 +255,7 @@ fn gate_rules(settings: &Settings) -> GateRules {
         max_repeated_rows: gate.max_repeated_rows,
         warn_age_days: gate.warn_age_days,
         max_age_days: gate.max_age_days,
-        is_live: settings.window.days > 0,
+        is_live: (1..=MAX_LIVE_DAYS).contains(&settings.window.days),
         units: Units {
             distance_km: distance_unit(settings).to_km(1.0),
             time_s: time_unit(settings).to_s(1.0),
