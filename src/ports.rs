@@ -4,10 +4,9 @@
 //! `tests/it/store_contract.rs` runs against every store.
 
 mod examine;
+mod failure;
 mod shards;
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,135 +20,8 @@ use crate::domain::{
 };
 
 pub use examine::{Examine, Finding, Grade};
+pub use failure::{FailureKind, PortError, PortResult, with_causes};
 pub use shards::{ShardStage, StagedShard};
-
-/// What kind of failure an adapter met: what decides on retry, exit code and the operator's remedy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureKind {
-    /// The other side cannot be reached, or the connection broke.
-    Unreachable,
-    /// It is there but asks to come back later.
-    Busy,
-    /// Two units of work collided; this one was rolled back and may be repeated.
-    Conflict,
-    /// No answer in time; whether the work was done is not known.
-    TimedOut,
-    /// Login or permission.
-    Denied,
-    /// A file, table or column is not there.
-    Missing,
-    /// What is there is not of the agreed form.
-    Malformed,
-    /// The store holds no schema, or an older one.
-    SchemaOutdated,
-    /// A newer version has migrated the store, or its migrations are not ours.
-    SchemaForeign,
-    /// No room left.
-    Full,
-    /// Another has done it already, and it is to be done once.
-    Taken,
-    /// What is there does not allow it; nothing was changed.
-    Refused,
-    /// The run was cancelled.
-    Cancelled,
-    /// A broken promise inside this program.
-    Internal,
-}
-
-impl FailureKind {
-    /// Whether the same unit of work may succeed when it is repeated.
-    #[must_use]
-    pub fn is_transient(self) -> bool {
-        match self {
-            Self::Unreachable | Self::Busy | Self::Conflict | Self::TimedOut => true,
-            Self::Denied
-            | Self::Missing
-            | Self::Malformed
-            | Self::SchemaOutdated
-            | Self::SchemaForeign
-            | Self::Full
-            | Self::Taken
-            | Self::Refused
-            | Self::Cancelled
-            | Self::Internal => false,
-        }
-    }
-
-    /// What the operator can do, where the adapter gives no better hint.
-    #[must_use]
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Unreachable => {
-                "check that it is up and that the address in the settings is right"
-            }
-            Self::Busy => "try again in a moment",
-            Self::Conflict => "try again: another program wrote at the same time",
-            Self::TimedOut => "look at `speedfit status` before trying again",
-            Self::Denied => "check the user, the secret and the permissions",
-            Self::Missing => "check the name in the settings",
-            Self::Malformed => "check that it is what the settings say it is",
-            Self::SchemaOutdated => "run `speedfit migrate`",
-            Self::SchemaForeign => "use the version of speedfit that migrated it, or a newer one",
-            Self::Full => "free some room and run again; nothing was half-written",
-            Self::Taken => "nothing needs to be done; `speedfit runs` shows who did it",
-            Self::Refused => "ask for something else; `speedfit runs` shows what there is",
-            Self::Cancelled => "run again when it suits",
-            Self::Internal => "this is a mistake in speedfit; please report it",
-        }
-    }
-}
-
-/// A failure behind a port: its kind, the adapter's own error, and a hint where it has one.
-#[derive(Debug)]
-pub struct PortError {
-    /// What kind of failure.
-    pub kind: FailureKind,
-    /// A remedy more precise than [`FailureKind::remedy`].
-    pub hint: Option<String>,
-    source: Box<dyn Error + Send + Sync>,
-}
-
-impl PortError {
-    /// Wraps an adapter's error, or a plain message.
-    pub fn new(kind: FailureKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, hint: None, source: source.into() }
-    }
-
-    /// Adds a remedy.
-    #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// What the operator can do.
-    #[must_use]
-    pub fn remedy(&self) -> &str {
-        self.hint.as_deref().unwrap_or_else(|| self.kind.remedy())
-    }
-
-    /// The failure of a unit of work that noticed the stop signal.
-    #[must_use]
-    pub fn cancelled() -> Self {
-        Self::new(FailureKind::Cancelled, "stopped before it was complete")
-    }
-}
-
-impl fmt::Display for PortError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
-    }
-}
-
-impl Error for PortError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // Transparent: the adapter's error is shown as this one, its cause is the next in the chain.
-        self.source.source()
-    }
-}
-
-/// Result of a call through a port.
-pub type PortResult<T> = Result<T, PortError>;
 
 /// Which records a run wants.
 #[derive(Debug, Clone, Default)]
@@ -225,6 +97,8 @@ pub struct Conclusion {
     pub refusals: Vec<RefusalRow>,
     /// The move of the mark, for a run that publishes.
     pub publication: Option<Publication>,
+    /// The scope's lock, for a run that publishes: checked in the same transaction.
+    pub lock: Option<LockKey>,
 }
 
 impl Conclusion {
@@ -242,6 +116,7 @@ impl Conclusion {
             set: ParameterSet::default(),
             refusals: Vec::new(),
             publication: None,
+            lock: None,
         }
     }
 }
@@ -279,15 +154,28 @@ pub trait RunJournal: Send + Sync {
     /// Ends a run that is not over: status, counts, groups, parameters, refusals and, where there is
     /// a publication, the move of the mark, in one transaction. Before it nothing of the run's
     /// parameters is visible; after it all of it. A run that is over already is an error, and
-    /// nothing changes.
+    /// nothing changes. Of two calls for one run at most one succeeds, so that a call that succeeds
+    /// also proves that no other has, and none will.
     ///
     /// # Errors
-    /// [`FailureKind::Internal`] where the run cannot pass to that status.
+    /// [`FailureKind::LockLost`] where the conclusion names a lock that is no longer held, or another
+    /// holder of it has marked the run `abandoned`; [`FailureKind::Internal`] where the run cannot
+    /// pass to that status otherwise.
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()>;
 
     /// Marks every `running` run of the scope as `abandoned` and returns them. Only the holder of
-    /// the scope's lock may call it: then no such run is alive.
-    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>>;
+    /// the scope's lock may call it, whose key is `lock`: then no such run holds the lock. Waits for
+    /// the end of a publication of the scope that is under way; one that comes later, of a former
+    /// holder, fails.
+    ///
+    /// # Errors
+    /// [`FailureKind::LockLost`] where that lock is no longer held; nothing changes then.
+    async fn abandon_dead(
+        &self,
+        scope: &str,
+        found_at: Timestamp,
+        lock: Option<&LockKey>,
+    ) -> PortResult<Vec<RunId>>;
 
     /// One row, or `None` where there is no such run.
     async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>>;
@@ -328,13 +216,13 @@ pub trait ParameterStore: Send + Sync {
     async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>>;
 
     /// Moves the mark to a run of its scope that is over, in one transaction. Only the holder of the
-    /// scope's lock may call it.
+    /// scope's lock may call it, whose key is `lock`.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] where the run is not over or has no parameters;
+    /// [`FailureKind::LockLost`] where that lock is no longer held; [`FailureKind::Refused`] where the run is not over or has no parameters;
     /// [`FailureKind::Internal`] where there is no such run or it is of another scope, which the caller
     /// has ruled out.
-    async fn publish(&self, publication: &Publication) -> PortResult<()>;
+    async fn publish(&self, publication: &Publication, lock: Option<&LockKey>) -> PortResult<()>;
 
     /// The last move of the scope's mark, or `None` before the first.
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>>;
@@ -367,9 +255,17 @@ pub trait ScopeLocks: Send + Sync {
     async fn is_locked(&self, scope: &str) -> PortResult<bool>;
 }
 
+/// What a store knows one holding of a scope's lock by, so that a transaction can see whether it is
+/// still held: the process learns only later that it has lost a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockKey(pub String);
+
 /// A lock that is held until it is released or dropped.
 #[async_trait]
 pub trait ScopeLock: Send + Sync {
+    /// The key of this holding; no other holding has the same.
+    fn key(&self) -> LockKey;
+
     /// Returns only when the lock is lost, with the reason; a run that loses it stops.
     async fn lost(&self) -> PortError;
 

@@ -9,7 +9,8 @@ use crate::domain::{Publication, RunId, RunStatus};
 use crate::ports::{Conclusion, FailureKind, PortError};
 
 /// What a run's row says that was found dead.
-pub(super) const ABANDONED: &str = "died without a word; found by the next run";
+pub(super) const ABANDONED: &str =
+    "did not say how it ended and no longer held the lock: it died, or lost its connection";
 
 /// A change that the ledger refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum LedgerError {
         /// The status wanted.
         to: RunStatus,
     },
+    /// A run that another holder of its scope's lock took for dead.
+    #[error("run {0} was marked `abandoned` by another holder of its scope's lock")]
+    Abandoned(RunId),
+    /// The lock under which a change was to be made is no longer held.
+    #[error("the lock of scope `{0}` is no longer held; nothing was changed")]
+    LockLost(String),
     /// A run was to end in a status that is no end.
     #[error("run {run_id} cannot end as `{status}`")]
     NoEnd {
@@ -80,6 +87,7 @@ impl LedgerError {
         match self {
             Self::Taken { .. } => FailureKind::Taken,
             Self::NotOver { .. } | Self::NoParameters(_) => FailureKind::Refused,
+            Self::Abandoned(_) | Self::LockLost(_) => FailureKind::LockLost,
             Self::NoSuchRun(_)
             | Self::IllegalMove { .. }
             | Self::NoEnd { .. }
@@ -97,7 +105,13 @@ impl From<LedgerError> for PortError {
 
 /// Whether the run, which stands at `from`, may pass to the status `to`.
 pub(super) fn check_move(run_id: RunId, from: RunStatus, to: RunStatus) -> Result<(), LedgerError> {
-    if from.may_become(to) { Ok(()) } else { Err(LedgerError::IllegalMove { run_id, from, to }) }
+    if from.may_become(to) {
+        Ok(())
+    } else if from == RunStatus::Abandoned {
+        Err(LedgerError::Abandoned(run_id))
+    } else {
+        Err(LedgerError::IllegalMove { run_id, from, to })
+    }
 }
 
 /// Whether a run can end in that status at all.

@@ -245,6 +245,9 @@ impl From<LaunchError> for ServiceError {
             LaunchError::Job(JobError::Store { cause, .. } | JobError::LockLost { cause, .. }) => {
                 Self::Store(cause)
             }
+            LaunchError::Job(error @ JobError::Unsettled { cause: PortError { kind, .. }, .. }) => {
+                Self::Store(PortError::new(kind, error))
+            }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
             LaunchError::Job(
                 error @ (JobError::Stale { .. }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::world::{WorldError, clock, column_map, distance_unit, length_columns, time_unit};
 use crate::adapters::sqlserver::{
-    Encryption, Isolation, Login, Mode, Partition, RecordsFrom, RetryPolicy, ServerOptions,
-    SourceOptions, SqlServerSource, SqlServerStore, StoreOptions, Trust,
+    Encryption, FreshLogin, Isolation, Login, Mode, Partition, RecordsFrom, RetryPolicy, Section,
+    ServerOptions, SourceOptions, SqlServerSource, SqlServerStore, StoreOptions, Trust,
 };
 use crate::config::{self, ConfigError, Loaded, Secret, Server};
 
@@ -37,7 +37,10 @@ async fn open(options: StoreOptions, mode: Mode) -> Result<SqlServerStore, World
 fn store_options(loaded: &Loaded) -> Result<StoreOptions, ConfigError> {
     let settings = &loaded.settings.store;
     Ok(StoreOptions {
-        server: server_options(&settings.server, login(loaded, Half::Store)?, false),
+        server: ServerOptions {
+            fresh_login: Some(fresh_login(loaded, Half::Store)),
+            ..server_options(&settings.server, login(loaded, Half::Store)?, false)
+        },
         schema: settings.schema.to_string(),
         retry: retry(&settings.server),
         lock_heartbeat: LOCK_HEARTBEAT,
@@ -61,7 +64,11 @@ fn source_options(loaded: &Loaded) -> Result<SourceOptions, ConfigError> {
     let (source, read) = (&settings.source, &settings.sqlserver);
     let login = login(loaded, Half::Source)?;
     Ok(SourceOptions {
-        server: server_options(&source.server, login, source.read_only_intent),
+        server: ServerOptions {
+            section: Section::Source,
+            fresh_login: Some(fresh_login(loaded, Half::Source)),
+            ..server_options(&source.server, login, source.read_only_intent)
+        },
         retry: retry(&source.server),
         records: match read.query.as_str() {
             "" => RecordsFrom::Table(read.table.clone()),
@@ -97,11 +104,8 @@ fn server_options(server: &Server, login: Login, read_only_intent: bool) -> Serv
         None => server.port.port(),
     };
     ServerOptions {
-        host: server.host.clone(),
         port,
         instance,
-        database: server.database.clone(),
-        login,
         encryption: match server.encryption {
             config::Encryption::Strict => Encryption::Strict,
             config::Encryption::Required => Encryption::Required,
@@ -115,6 +119,7 @@ fn server_options(server: &Server, login: Login, read_only_intent: bool) -> Serv
         connect_timeout: server.connect_timeout_s.seconds(),
         command_timeout: server.command_timeout_s.seconds(),
         lock_timeout: server.lock_timeout_s.seconds(),
+        ..ServerOptions::new(&server.host, &server.database, login)
     }
 }
 
@@ -142,6 +147,25 @@ fn seed() -> u64 {
 enum Half {
     Source,
     Store,
+}
+
+/// The login with the secret as it is when a connection is opened: a process that serves for months
+/// outlives its password.
+fn fresh_login(loaded: &Loaded, half: Half) -> FreshLogin {
+    let settings = &loaded.settings;
+    let (server, password, token) = match half {
+        Half::Source => (&settings.source.server, Secret::SourcePassword, Secret::SourceToken),
+        Half::Store => (&settings.store.server, Secret::StorePassword, Secret::StoreToken),
+    };
+    let (kind, user, secrets) = (server.login, server.user.clone(), loaded.secrets.clone());
+    FreshLogin::new(move || match kind {
+        config::Login::Password => {
+            let password = secrets.now(password)?;
+            Some(Login::Password { user: user.clone(), password })
+        }
+        config::Login::Token => secrets.now(token).map(Login::Token),
+        config::Login::Kerberos => None,
+    })
 }
 
 fn login(loaded: &Loaded, half: Half) -> Result<Login, ConfigError> {

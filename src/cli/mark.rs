@@ -14,6 +14,7 @@ use crate::config::Loaded;
 use crate::domain::{GroupKey, ParameterSet, Publication, RunId};
 use crate::job::diff::{SetDiff, compare};
 use crate::job::publish::{Move, MoveError, MoveRequest, Moved, move_mark};
+use crate::ports::FailureKind;
 
 /// Why the mark is moved, and whether in spite of what goes.
 #[derive(Debug, clap::Args)]
@@ -76,7 +77,8 @@ pub(super) async fn run(
 fn move_failure(error: MoveError) -> anyhow::Error {
     let hint = error.hint();
     let exit = match &error {
-        MoveError::Store { .. } => Exit::StoreUnavailable,
+        MoveError::Unsettled { cause, .. } if cause.kind == FailureKind::Cancelled => Exit::Stopped,
+        MoveError::Store { .. } | MoveError::Unsettled { .. } => Exit::StoreUnavailable,
         MoveError::Cancelled => Exit::Stopped,
         _ => Exit::Refused,
     };

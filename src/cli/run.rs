@@ -276,20 +276,22 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
 
 /// The exit of a run that ended early.
 pub(super) fn job_failure(error: JobError) -> anyhow::Error {
-    let misfit = matches!(error, JobError::ShardMisfit { .. });
-    let busy = matches!(error, JobError::ScopeBusy { .. });
+    let hint = match &error {
+        JobError::ScopeBusy { .. } => {
+            Some("`speedfit runs` shows it; wait for its end, then run again")
+        }
+        JobError::ShardMisfit { .. } => Some(
+            "start it with the flags and settings of the others, or wait until the run is over",
+        ),
+        JobError::Unsettled { .. } => Some(FailureKind::TimedOut.remedy()),
+        _ => None,
+    };
     let exit = Exit::of_code(error.exit_code()).unwrap_or(Exit::Unexpected);
     let failure = Failure::new(exit, error);
-    if busy {
-        return Hinted::new("`speedfit runs` shows it; wait for its end, then run again", failure)
-            .into();
+    match hint {
+        Some(hint) => Hinted::new(hint, failure).into(),
+        None => failure.into(),
     }
-    if misfit {
-        let hint =
-            "start it with the flags and settings of the others, or wait until the run is over";
-        return Hinted::new(hint, failure).into();
-    }
-    failure.into()
 }
 
 /// The exit of a world that cannot be opened.

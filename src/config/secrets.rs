@@ -3,7 +3,7 @@
 //! No value enters a message, a log or `show-config`; `SecretString` keeps it out of `Debug`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -104,6 +104,8 @@ impl SecretOrigin {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     values: BTreeMap<Secret, (SecretString, SecretOrigin)>,
+    /// The files of those that come from one.
+    files: BTreeMap<Secret, PathBuf>,
     /// Variables of the vendors of object storage, by name.
     vendors: BTreeMap<String, SecretString>,
 }
@@ -127,15 +129,29 @@ impl Secrets {
     /// # Errors
     /// [`ConfigError::SecretTwice`], [`ConfigError::SecretFile`], [`ConfigError::NotUnicode`].
     pub fn load(environment: &Environment, scope: &str) -> Result<Self, ConfigError> {
-        let mut values = BTreeMap::new();
+        let (mut values, mut files) = (BTreeMap::new(), BTreeMap::new());
         for secret in Secret::ALL {
             let found = match from_variables(environment, &secret.variable_of_scope(scope))? {
                 None => from_variables(environment, secret.variable())?,
                 own => own,
             };
+            if let Some((_, SecretOrigin::File(variable))) = &found {
+                let path = environment.get(variable)?;
+                files.extend(path.map(|path| (secret, PathBuf::from(path))));
+            }
             values.extend(found.map(|found| (secret, found)));
         }
-        Ok(Self { values, vendors: vendors(environment)? })
+        Ok(Self { values, files, vendors: vendors(environment)? })
+    }
+
+    /// The secret as it is now: its file, where it comes from one, is read again. What it was, where
+    /// the file cannot be read or is empty.
+    #[must_use]
+    pub fn now(&self, secret: Secret) -> Option<SecretString> {
+        let path = self.files.get(&secret);
+        let anew = path.and_then(|path| read(secret.variable(), path).ok());
+        let anew = anew.filter(|value| !value.expose_secret().is_empty());
+        anew.or_else(|| self.get(secret).cloned())
     }
 
     /// The secret, where it is set.
@@ -286,6 +302,29 @@ mod tests {
         assert_eq!(secrets.get(Secret::StoreToken).unwrap().expose_secret(), "x");
         assert!(secrets.get(Secret::ApiTokens).is_none());
         assert!(!format!("{secrets:?}").contains("\"x\""));
+    }
+
+    #[test]
+    fn a_secret_is_read_again_from_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, "old\n").unwrap();
+        let file = ("SPEEDFIT_STORE_PASSWORD_FILE", path.to_str().unwrap());
+        let secrets = load(&[file, ("SPEEDFIT_STORE_TOKEN", "x")]).unwrap();
+        let check = |secret, expected: Option<&str>| {
+            let now = secrets.now(secret);
+            assert_eq!(now.as_ref().map(|value| value.expose_secret()), expected);
+        };
+        check(Secret::StorePassword, Some("old"));
+        check(Secret::StoreToken, Some("x"));
+        check(Secret::SourceToken, None);
+        std::fs::write(&path, "new\n").unwrap();
+        check(Secret::StorePassword, Some("new"));
+        // While the file is being replaced.
+        std::fs::write(&path, "").unwrap();
+        check(Secret::StorePassword, Some("old"));
+        std::fs::remove_file(&path).unwrap();
+        check(Secret::StorePassword, Some("old"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use crate::ports::PortError;
 
+pub use crate::ports::with_causes;
+
 /// Why a service did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -73,20 +75,4 @@ impl ServiceError {
     ) -> Self {
         Self::Internal { message: message.into(), cause: Some(cause.into()) }
     }
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        // A transparent wrapper shows the text of what it wraps.
-        if !text.ends_with(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }

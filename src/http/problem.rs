@@ -66,6 +66,7 @@ pub enum Whose {
 pub fn status_of(kind: FailureKind, whose: Whose) -> StatusCode {
     match (kind, whose) {
         (FailureKind::Unreachable | FailureKind::Busy | FailureKind::Conflict, _)
+        | (FailureKind::LockLost, _)
         | (FailureKind::SchemaOutdated | FailureKind::SchemaForeign, _)
         | (FailureKind::Cancelled, _) => StatusCode::SERVICE_UNAVAILABLE,
         (FailureKind::TimedOut, _) => StatusCode::GATEWAY_TIMEOUT,

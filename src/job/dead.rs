@@ -10,7 +10,7 @@ use tracing::warn;
 use super::error::EXIT_REFUSED;
 use super::history;
 use crate::domain::{RunId, RunRow, RunStatus};
-use crate::ports::{Conclusion, PortResult, RunFilter, Store};
+use crate::ports::{Conclusion, LockKey, PortResult, RunFilter, Store};
 
 /// A request that waits longer is not begun any more: its records, and whatever it was asked for, are
 /// those of another day.
@@ -35,7 +35,7 @@ pub async fn end_dead(
     now: Timestamp,
 ) -> PortResult<Option<Vec<RunRow>>> {
     let Some(lock) = store.try_lock(scope).await? else { return Ok(None) };
-    let marked = end_under_lock(store, scope, request, now).await;
+    let marked = end_under_lock(store, scope, request, now, &lock.key()).await;
     if let Err(why) = lock.release().await {
         warn!("the lock could not be released and ends with this process: {why}");
     }
@@ -59,8 +59,9 @@ async fn end_under_lock(
     scope: &str,
     request: Option<RunId>,
     now: Timestamp,
+    lock: &LockKey,
 ) -> PortResult<Vec<RunId>> {
-    let mut run_ids = store.abandon_dead(scope, now).await?;
+    let mut run_ids = store.abandon_dead(scope, now, Some(lock)).await?;
     let Some(run_id) = request else { return Ok(run_ids) };
     let row = store.run(run_id).await?;
     if row.is_some_and(|row| row.status == RunStatus::Requested) {

@@ -53,6 +53,16 @@ pub enum JobError {
         /// Why not.
         why: String,
     },
+    /// The transaction that ends the run was under way when it broke off, and the ledger cannot say
+    /// whether it took place.
+    #[error("run {run_id} may have been published; see `speedfit status`")]
+    Unsettled {
+        /// The run.
+        run_id: RunId,
+        /// How it broke off.
+        #[source]
+        cause: PortError,
+    },
     /// A shard that is no part of the run that is open.
     #[error("this shard is no part of run {run_id}, which is open: {why}")]
     ShardMisfit {
@@ -94,6 +104,7 @@ impl JobError {
         if cause.kind == FailureKind::Cancelled {
             return Self::Cancelled;
         }
+        let cause = cause.without_context();
         Self::Store { operation, store_name: store.describe(), cause }
     }
 
@@ -105,7 +116,8 @@ impl JobError {
             Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
             Self::ScopeBusy { .. } | Self::Stale { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
             Self::GroupFailed { .. } => EXIT_NOTHING_PUBLISHED,
-            Self::Cancelled => EXIT_STOPPED,
+            Self::Unsettled { cause, .. } if cause.kind != FailureKind::Cancelled => EXIT_STORE,
+            Self::Unsettled { .. } | Self::Cancelled => EXIT_STOPPED,
         }
     }
 
@@ -115,7 +127,10 @@ impl JobError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Source { cause, .. } | Self::Store { cause, .. } => cause.kind.is_transient(),
-            Self::LockLost { .. } | Self::ScopeBusy { .. } | Self::Cancelled => true,
+            Self::LockLost { .. }
+            | Self::Unsettled { .. }
+            | Self::ScopeBusy { .. }
+            | Self::Cancelled => true,
             Self::Stale { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => false,
         }
     }
@@ -129,7 +144,10 @@ impl JobError {
                 RunStatus::Refused
             }
             Self::Stale { .. } => RunStatus::Abandoned,
-            Self::Cancelled => RunStatus::Cancelled,
+            Self::Unsettled { cause, .. } if cause.kind != FailureKind::Cancelled => {
+                RunStatus::Failed
+            }
+            Self::Unsettled { .. } | Self::Cancelled => RunStatus::Cancelled,
         }
     }
 }
@@ -148,6 +166,8 @@ mod tests {
             JobError::ScopeBusy { run_id: RunId(1), scope: scope() },
             JobError::LockLost { run_id: RunId(1), scope: scope(), cause: cause() },
             JobError::GroupFailed { group: GroupKey::region("A"), why: scope() },
+            JobError::Unsettled { run_id: RunId(1), cause: cause() },
+            JobError::Unsettled { run_id: RunId(1), cause: PortError::cancelled() },
             JobError::Cancelled,
         ];
         let codes = failures.each_ref().map(JobError::exit_code);
@@ -157,11 +177,13 @@ mod tests {
             EXIT_REFUSED,
             EXIT_STORE,
             EXIT_NOTHING_PUBLISHED,
+            EXIT_STORE,
+            EXIT_STOPPED,
             EXIT_STOPPED,
         ];
         assert_eq!(codes, expected);
         let may_pass = failures.each_ref().map(JobError::may_pass);
-        assert_eq!(may_pass, [false, false, true, true, false, true]);
+        assert_eq!(may_pass, [false, false, true, true, false, true, true, true]);
         assert!(failures.iter().all(|failure| RunStatus::Requested.may_become(failure.status())));
         assert!(failures.iter().all(|failure| RunStatus::Running.may_become(failure.status())));
     }

@@ -2,6 +2,10 @@
 //!
 //! Request row, lock, `running`, read and fit, judge, one publishing transaction. Whatever happens
 //! after the request, the ledger is told; a process that dies untold is found by the next run.
+//!
+//! A lock may be lost, and another run begin, long before this process learns of it. The store sees to it
+//! that no former holder publishes after that (`ports::RunJournal::conclude`); here, that what is said of
+//! the end is what the ledger has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +22,9 @@ use super::off_thread::off_thread;
 use super::outcome::{Current, RunReport, judge, millis};
 use super::plan::RunPlan;
 use crate::domain::{RunId, RunResults, RunRow, RunStatus};
-use crate::ports::{Clock, FailureKind, PortError, RecordSource, ScopeLock, Store};
+use crate::ports::{
+    Clock, FailureKind, LockKey, PortError, RecordSource, ScopeLock, Store, with_causes,
+};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -209,18 +215,22 @@ impl<'a> Run<'a> {
             Err(JobError::ScopeBusy { .. }) => return Ok(Gathered::Busy),
             lock => lock?,
         };
-        let outcome = self.unless_lost(&*lock, run_id, Box::pin(self.gathered_alone(run_id))).await;
+        let outcome = self.gathered_alone(run_id, &*lock).await;
         self.release(lock).await;
         outcome
     }
 
-    async fn gathered_alone(&self, run_id: RunId) -> Result<Gathered, JobError> {
+    async fn gathered_alone(
+        &self,
+        run_id: RunId,
+        lock: &dyn ScopeLock,
+    ) -> Result<Gathered, JobError> {
         if let Some(row) = self.ledger.row(run_id).await.filter(|row| row.status.is_final()) {
             return Ok(Gathered::Over(Box::new(row)));
         }
-        let report = self.work().await?;
-        self.ledger.begin(&self.plan.request.scope, run_id).await?;
-        let made = self.conclude(run_id, report).await;
+        let report = self.unless_lost(lock, run_id, Box::pin(self.work())).await?;
+        self.ledger.begin(&self.plan.request.scope, run_id, &lock.key()).await?;
+        let made = self.conclude(run_id, report, lock.key()).await;
         note_end(&made);
         Ok(Gathered::Made(Box::new(made?)))
     }
@@ -246,8 +256,12 @@ impl<'a> Run<'a> {
         lock: Box<dyn ScopeLock>,
         run_id: RunId,
     ) -> Result<RunReport, JobError> {
-        let outcome = match self.unless_lost(&*lock, run_id, Box::pin(self.publish(run_id))).await {
-            Ok(report) => Ok(report),
+        let key = lock.key();
+        let work = Box::pin(self.begin_and_work(run_id, &key));
+        let outcome = match self.unless_lost(&*lock, run_id, work).await {
+            // Not given up when the lock is lost: its transaction sees that by itself, and only its
+            // end tells whether the set was published.
+            Ok(report) => self.conclude(run_id, report, key).await,
             // While the lock is still held, so that the next run does not take this one for dead.
             Err(failure) => Err(self.ledger.told(run_id, failure).await),
         };
@@ -259,7 +273,7 @@ impl<'a> Run<'a> {
         self.ledger.lock(&self.plan.request.scope, run_id).await
     }
 
-    /// The work's outcome, unless the lock is lost before.
+    /// The outcome of work that publishes nothing, unless the lock is lost before.
     async fn unless_lost<T>(
         &self,
         lock: &dyn ScopeLock,
@@ -274,27 +288,33 @@ impl<'a> Run<'a> {
     }
 
     async fn release(&self, lock: Box<dyn ScopeLock>) {
-        if let Err(why) = self.grace.unless_over(lock.release()).await {
+        if let Err(why) = self.grace.unless_settled(lock.release()).await {
+            let why = with_causes(&why);
             warn!("the lock could not be released and ends with this process: {why}");
         }
     }
 
-    /// The work, and its one publishing transaction.
-    async fn publish(&self, run_id: RunId) -> Result<RunReport, JobError> {
+    async fn begin_and_work(&self, run_id: RunId, lock: &LockKey) -> Result<RunReport, JobError> {
         let scope = &self.plan.request.scope;
-        let begun_at = self.ledger.begin(scope, run_id).await?;
+        let begun_at = self.ledger.begin(scope, run_id, lock).await?;
         self.observer.notice(RunEvent::Started(run_id));
         let worked = self.work().await;
         self.ledger.end_older_requests(scope, run_id, begun_at).await;
-        self.conclude(run_id, worked?).await
+        worked
     }
 
-    async fn conclude(&self, run_id: RunId, mut report: RunReport) -> Result<RunReport, JobError> {
+    /// The one publishing transaction.
+    async fn conclude(
+        &self,
+        run_id: RunId,
+        mut report: RunReport,
+        lock: LockKey,
+    ) -> Result<RunReport, JobError> {
         report.set.run_id = Some(run_id);
         self.observer.notice(RunEvent::Publishing);
         let clock = &*self.world.clock;
         let publishing = clock.now();
-        let concluding = self.ledger.conclude(run_id, self.plan, &report);
+        let concluding = self.ledger.conclude(run_id, self.plan, &report, lock);
         concluding.instrument(info_span!("publish")).await?;
         report.results.run = self.ledger.row(run_id).await;
         note_publishing(&mut report.results, between(publishing, clock.now()));
@@ -338,7 +358,7 @@ fn note_end(outcome: &Result<RunReport, JobError>) {
             info!(status = %report.status, "run ended: {}", report.message);
         }
         Ok(report) => warn!(status = %report.status, "run ended: {}", report.message),
-        Err(failure) => error!(status = %failure.status(), "run ended: {failure}"),
+        Err(failure) => error!(status = %failure.status(), "run ended: {}", with_causes(failure)),
     }
 }
 

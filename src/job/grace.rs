@@ -1,5 +1,5 @@
-//! What the stop signal means to a call of the store: most end at once, those that tell the ledger
-//! how the run ended get a short while more.
+//! What the stop signal means to a call of the store: most end at once, the transaction that ends the
+//! run gets a short while more, and so do after it the calls that settle how the run ended.
 
 use std::time::Duration;
 
@@ -7,21 +7,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::{Clock, PortError, PortResult};
 
-/// How long after the stop signal the ledger may still be told; a store that answers takes a few
-/// milliseconds, and whoever stopped the run waits.
+/// How long after the stop signal the transaction that ends the run is waited for, and how long after
+/// that the ledger may still be asked and told; a store that answers takes a few milliseconds, and
+/// whoever stopped the run waits.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// The stop signal, and the moment after which nothing is waited for any more.
+/// The stop signal, and the moments after which nothing is waited for any more.
 #[derive(Debug, Clone)]
 pub(super) struct Grace {
     stop: CancellationToken,
     over: CancellationToken,
+    settled: CancellationToken,
 }
 
 impl Grace {
     /// No stop signal yet.
     pub(super) fn new(stop: &CancellationToken) -> Self {
-        Self { stop: stop.clone(), over: CancellationToken::new() }
+        let (over, settled) = (CancellationToken::new(), CancellationToken::new());
+        Self { stop: stop.clone(), over, settled }
     }
 
     /// Does the work, and sees to it meanwhile that the grace ends when it must. Every entrance to a run,
@@ -38,6 +41,8 @@ impl Grace {
         self.stop.cancelled().await;
         clock.sleep(GRACE).await;
         self.over.cancel();
+        clock.sleep(GRACE).await;
+        self.settled.cancel();
         std::future::pending().await
     }
 
@@ -63,6 +68,19 @@ impl Grace {
             biased;
             result = call => result,
             () = self.over.cancelled() => Err(PortError::cancelled()),
+        }
+    }
+
+    /// The same for a call that settles how the run ended: it may be needed because the grace of the
+    /// call before it is over, and has as long again.
+    pub(super) async fn unless_settled<T>(
+        &self,
+        call: impl Future<Output = PortResult<T>>,
+    ) -> PortResult<T> {
+        tokio::select! {
+            biased;
+            result = call => result,
+            () = self.settled.cancelled() => Err(PortError::cancelled()),
         }
     }
 }

@@ -10,7 +10,9 @@ use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
 use crate::domain::{ParameterSet, Publication, RunCounts, RunId, RunRow, RunStatus};
-use crate::ports::{Clock, Conclusion, FailureKind, PortError, ScopeLock, Store};
+use crate::ports::{
+    Clock, Conclusion, FailureKind, LockKey, PortError, PortResult, ScopeLock, Store, with_causes,
+};
 
 /// The run's dealings with the store, with errors that name them.
 pub(super) struct Ledger<'a> {
@@ -57,15 +59,25 @@ impl<'a> Ledger<'a> {
     }
 
     /// Marks dead runs, and this one as running; returns when it began.
-    pub(super) async fn begin(&self, scope: &str, run_id: RunId) -> Result<Timestamp, JobError> {
-        let now = self.clock.now();
-        let dead = self.grace.unless_stopped(self.store.abandon_dead(scope, now)).await;
-        for dead_id in dead.map_err(|cause| self.error("mark dead runs", cause))? {
+    pub(super) async fn begin(
+        &self,
+        scope: &str,
+        run_id: RunId,
+        lock: &LockKey,
+    ) -> Result<Timestamp, JobError> {
+        let found_at = self.clock.now();
+        let abandoning = self.store.abandon_dead(scope, found_at, Some(lock));
+        let dead = self.grace.unless_stopped(abandoning).await;
+        let dead = dead.map_err(|cause| self.failure("mark dead runs", run_id, scope, cause))?;
+        for dead_id in &dead {
             warn!(run = dead_id.0, "run died without a word, marked abandoned");
         }
-        let started = self.grace.unless_stopped(self.store.start(run_id, now)).await;
+        // Those that it has met bear the moment of its start. Without any it is the one after whatever
+        // a former holder of the lock has published.
+        let begun_at = if dead.is_empty() { self.clock.now() } else { found_at };
+        let started = self.grace.unless_stopped(self.store.start(run_id, begun_at)).await;
         started.map_err(|cause| self.error("start the run", cause))?;
-        Ok(now)
+        Ok(begun_at)
     }
 
     /// Ends the requests of the scope that are older than this run, which holds its lock since it
@@ -96,12 +108,28 @@ impl<'a> Ledger<'a> {
         stale.map_err(|cause| self.error("look for later runs", cause))
     }
 
-    /// The one publishing transaction.
+    /// The failure of a call that is made under the lock.
+    fn failure(
+        &self,
+        operation: &'static str,
+        run_id: RunId,
+        scope: &str,
+        cause: PortError,
+    ) -> JobError {
+        if cause.kind == FailureKind::LockLost {
+            return JobError::LockLost { run_id, scope: scope.to_owned(), cause };
+        }
+        self.error(operation, cause)
+    }
+
+    /// The one publishing transaction. An error says that nothing was published, but for
+    /// [`JobError::Unsettled`].
     pub(super) async fn conclude(
         &self,
         run_id: RunId,
         plan: &RunPlan,
         report: &RunReport,
+        lock: LockKey,
     ) -> Result<(), JobError> {
         let finished_at = self.clock.now();
         let publishes = matches!(report.status, RunStatus::Done | RunStatus::Partial)
@@ -124,24 +152,52 @@ impl<'a> Ledger<'a> {
             set: report.set.clone(),
             refusals: report.results.refusals.clone(),
             publication,
+            lock: Some(lock),
         };
         let published = self.grace.unless_over(self.store.conclude(&conclusion)).await;
-        let Err(cause) = published else { return Ok(()) };
-        // The reply may be lost although the work was done: the ledger knows.
-        match self.grace.unless_over(self.store.run(run_id)).await {
-            Ok(Some(row)) if row.status == report.status => {
-                warn!("the set was written although the store answered: {cause}");
-                Ok(())
-            }
-            _ => Err(self.error("publish the parameter set", cause)),
+        match published {
+            Ok(()) => Ok(()),
+            Err(cause) => self.settle(&plan.request.scope, &conclusion, cause).await,
         }
+    }
+
+    /// Finds out how a run ended whose last transaction failed, or was not waited for any longer: it may
+    /// have taken place, or still be under way. So the run is ended once more, by that failure. Where
+    /// that succeeds, nothing was published, and nothing will be; otherwise its row says what was.
+    async fn settle(
+        &self,
+        scope: &str,
+        end: &Conclusion,
+        cause: PortError,
+    ) -> Result<(), JobError> {
+        let (run_id, kind, why) = (end.run_id, cause.kind, with_causes(&cause));
+        let failure = self.failure("publish the parameter set", run_id, scope, cause);
+        let Err(unsaid) = self.end(run_id, &failure).await else { return Err(failure) };
+        let status = self.row(run_id).await.map(|row| row.status);
+        if status == Some(end.status) {
+            warn!("the run was ended as meant, although the store answered: {why}");
+            return Ok(());
+        }
+        let is_open = !status.is_some_and(RunStatus::is_final);
+        if is_open {
+            warn!("the ledger could not be told how the run ended: {}", with_causes(&unsaid));
+        }
+        let may_have_landed = kind.may_have_landed() || status.is_none() && kind.is_transient();
+        if is_open && may_have_landed && end.publication.is_some() {
+            let cause = match kind {
+                FailureKind::Cancelled => PortError::cancelled(),
+                _ => PortError::new(kind, why),
+            };
+            return Err(JobError::Unsettled { run_id, cause });
+        }
+        Err(failure)
     }
 
     /// The run as the ledger tells it now; missing where the store no longer answers, which is no
     /// reason to call a published run failed.
     pub(super) async fn row(&self, run_id: RunId) -> Option<RunRow> {
-        self.grace.unless_over(self.store.run(run_id)).await.unwrap_or_else(|why| {
-            warn!("the ledger could not be read back: {why}");
+        self.grace.unless_settled(self.store.run(run_id)).await.unwrap_or_else(|why| {
+            warn!("the ledger could not be read back: {}", with_causes(&why));
             None
         })
     }
@@ -149,27 +205,21 @@ impl<'a> Ledger<'a> {
     /// Tells the ledger of a run that ended by an error, and hands the error on. Where even that
     /// fails, the next run finds it dead; the error of the run itself is the one to report.
     pub(super) async fn told(&self, run_id: RunId, failure: JobError) -> JobError {
-        let conclusion = Conclusion {
-            exit_code: failure.exit_code(),
-            message: with_causes(&failure),
-            ..Conclusion::without_set(run_id, failure.status(), self.clock.now())
-        };
-        if let Err(why) = self.grace.unless_over(self.store.conclude(&conclusion)).await {
-            warn!("the ledger could not be told: {why}");
+        if let Err(why) = self.end(run_id, &failure).await {
+            warn!("the ledger could not be told how the run ended: {}", with_causes(&why));
         }
         failure
     }
-}
 
-/// The error with its causes, in one line.
-fn with_causes(failure: &JobError) -> String {
-    let mut text = failure.to_string();
-    let mut cause = std::error::Error::source(failure);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+    /// Ends the run by an error.
+    async fn end(&self, run_id: RunId, failure: &JobError) -> PortResult<()> {
+        let conclusion = Conclusion {
+            exit_code: failure.exit_code(),
+            message: with_causes(failure),
+            ..Conclusion::without_set(run_id, failure.status(), self.clock.now())
+        };
+        self.grace.unless_settled(self.store.conclude(&conclusion)).await
     }
-    text
 }
 
 fn counts(report: &RunReport) -> RunCounts {

@@ -12,7 +12,7 @@ use super::grace::Grace;
 use super::history::{PUBLISH, ROLLBACK, previous};
 use crate::domain::{GroupKey, ParameterRow, ParameterSet, Publication, RunId, RunRow, RunStatus};
 use crate::fit::Curve;
-use crate::ports::{Clock, FailureKind, PortError, PortResult, Store};
+use crate::ports::{Clock, FailureKind, LockKey, PortError, PortResult, Store, with_causes};
 
 /// Which set is to become current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,15 @@ pub enum MoveError {
         #[source]
         cause: PortError,
     },
+    /// The move broke off, and the store cannot say whether it took place.
+    #[error("the mark may have been moved to run {run_id}; see `speedfit status`")]
+    Unsettled {
+        /// The run.
+        run_id: RunId,
+        /// How it broke off.
+        #[source]
+        cause: PortError,
+    },
     /// The stop signal.
     #[error("stopped; the mark was not moved")]
     Cancelled,
@@ -130,7 +139,7 @@ impl MoveError {
     /// Whether it was refused for what was asked: nothing has failed, and nothing has changed.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Store { .. } | Self::Cancelled)
+        !matches!(self, Self::Store { .. } | Self::Unsettled { .. } | Self::Cancelled)
     }
 
     /// What the operator can do.
@@ -152,6 +161,7 @@ impl MoveError {
                 "`speedfit status` shows it; wait for its end, or stop it, then try again"
                     .to_owned()
             }
+            Self::Unsettled { .. } => FailureKind::TimedOut.remedy().to_owned(),
             Self::Store { .. } | Self::Cancelled => return None,
         })
     }
@@ -176,8 +186,7 @@ fn first_of(groups: &[GroupKey]) -> String {
 /// Moves the mark, or says why not.
 ///
 /// # Errors
-/// [`MoveError`]; nothing has changed then, but for a store that broke off in the middle, which
-/// `speedfit status` tells of.
+/// [`MoveError`]; nothing has changed then, but perhaps for [`MoveError::Unsettled`].
 pub async fn move_mark(
     store: &dyn Store,
     clock: &dyn Clock,
@@ -201,17 +210,24 @@ impl Mover<'_> {
         let scope = &self.request.scope;
         let lock = self.ask("take the lock", self.store.try_lock(scope)).await?;
         let lock = lock.ok_or_else(|| MoveError::Busy(scope.clone()))?;
-        let outcome = tokio::select! {
-            outcome = self.moved() => outcome,
+        let prepared = tokio::select! {
+            prepared = self.prepared() => prepared,
             cause = lock.lost() => Err(self.failed("keep the lock", cause)),
         };
-        if let Err(why) = self.grace.unless_over(lock.release()).await {
+        let outcome = match prepared {
+            // Not given up when the lock is lost: the transaction sees that by itself.
+            Ok(moved) => self.publish(&moved.publication, &lock.key()).await.map(|()| moved),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = self.grace.unless_settled(lock.release()).await {
+            let why = with_causes(&why);
             warn!("the lock could not be released and ends with this process: {why}");
         }
         outcome
     }
 
-    async fn moved(&self) -> Result<Moved, MoveError> {
+    /// The move, still to be made.
+    async fn prepared(&self) -> Result<Moved, MoveError> {
         let MoveRequest { scope, requested_by, comment, .. } = self.request;
         let mark = self.ask("read the mark", self.store.mark(scope)).await?;
         let run_id = self.target().await?;
@@ -239,7 +255,6 @@ impl Mover<'_> {
             },
             comment: comment.clone(),
         };
-        self.publish(&publication).await?;
         Ok(Moved { publication, before, after, left_without })
     }
 
@@ -275,14 +290,19 @@ impl Mover<'_> {
         }
     }
 
-    async fn publish(&self, publication: &Publication) -> Result<(), MoveError> {
-        let published = self.grace.unless_stopped(self.store.publish(publication)).await;
-        let Err(cause) = published else { return Ok(()) };
+    async fn publish(&self, publication: &Publication, lock: &LockKey) -> Result<(), MoveError> {
+        let publishing = self.store.publish(publication, Some(lock));
+        let Err(cause) = self.grace.unless_over(publishing).await else { return Ok(()) };
         // The reply may be lost although the work was done: the history knows.
-        match self.grace.unless_over(self.store.mark(&publication.scope)).await {
+        match self.grace.unless_settled(self.store.mark(&publication.scope)).await {
             Ok(Some(mark)) if mark == *publication => {
-                warn!("the mark was moved although the store answered: {cause}");
+                let why = with_causes(&cause);
+                warn!("the mark was moved although the store answered: {why}");
                 Ok(())
+            }
+            // Whatever the mark is now, the move may still be under way.
+            _ if cause.kind.may_have_landed() => {
+                Err(MoveError::Unsettled { run_id: publication.run_id, cause })
             }
             _ => Err(self.failed("move the mark", cause)),
         }
@@ -300,6 +320,7 @@ impl Mover<'_> {
         if cause.kind == FailureKind::Cancelled {
             return MoveError::Cancelled;
         }
+        let cause = cause.without_context();
         MoveError::Store { operation, store_name: self.store.describe(), cause }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::domain::RecordBatch;
-use crate::ports::{Clock, FailureKind, PortError, RecordSource};
+use crate::ports::{Clock, FailureKind, PortError, RecordSource, with_causes};
 
 use super::collect::Collected;
 use super::error::JobError;
@@ -45,7 +45,8 @@ pub(super) async fn read(
         let Some(&wait) = waits.next() else {
             return Err(JobError::Source { source_name, cause });
         };
-        warn!(wait_s = wait.as_secs(), "reading again from the start: {cause}");
+        let why = with_causes(&cause);
+        warn!(wait_s = wait.as_secs(), "reading again from the start: {why}");
         tokio::select! {
             () = cancel.cancelled() => return Err(JobError::Cancelled),
             () = clock.sleep(wait) => {}
@@ -62,7 +63,7 @@ async fn read_once(
 ) -> Result<Collected, JobError> {
     let failed = |cause: PortError| match cause.kind {
         FailureKind::Cancelled if cancel.is_cancelled() => JobError::Cancelled,
-        _ => JobError::Source { source_name: source.describe(), cause },
+        _ => JobError::Source { source_name: source.describe(), cause: cause.without_context() },
     };
     let query = plan.query();
     let n_expected = tokio::select! {

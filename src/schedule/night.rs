@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::calendar::Calendar;
 use crate::domain::{RunId, RunRow, RunStatus};
 use crate::job::{JobError, RunReport};
-use crate::ports::{FailureKind, PortError, Store};
+use crate::ports::{FailureKind, PortError, Store, with_causes};
 
 /// What becomes of moments at which nothing ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +47,7 @@ impl NightError {
     /// The error and its causes.
     #[must_use]
     pub fn of(error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            let inner_text = inner.to_string();
-            // A transparent wrapper shows the text of what it wraps.
-            if !text.ends_with(&inner_text) {
-                text = format!("{text}: {inner_text}");
-            }
-            cause = inner.source();
-        }
-        Self(text)
+        Self(with_causes(error))
     }
 }
 
@@ -126,6 +116,9 @@ impl Ended {
             JobError::Cancelled => Outcome::Cancelled,
             // The ledger has it, and whoever asked is told of it.
             JobError::Stale { .. } => Outcome::Over(RunStatus::Abandoned),
+            JobError::Unsettled { cause, .. } if cause.kind == FailureKind::Cancelled => {
+                Outcome::Cancelled
+            }
             JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => {
                 Outcome::Over(RunStatus::Refused)
             }
@@ -137,6 +130,7 @@ impl Ended {
             JobError::Source { .. }
             | JobError::Store { .. }
             | JobError::LockLost { .. }
+            | JobError::Unsettled { .. }
             | JobError::ScopeBusy { .. } => Outcome::Failed,
         };
         Self::by_error(outcome, error)

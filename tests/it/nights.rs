@@ -92,7 +92,7 @@ async fn roll_back(store: &dyn Store, run_id: RunId, now: Timestamp) {
         reason: "rollback".to_owned(),
         comment: "the harbour bridge was closed".to_owned(),
     };
-    store.publish(&publication).await.unwrap();
+    store.publish(&publication, None).await.unwrap();
     lock.release().await.unwrap();
 }
 
@@ -412,7 +412,7 @@ async fn a_request_that_was_left_behind_is_not_published_over_what_a_person_chos
     let run_id = store.request(&asked).await.unwrap();
     let published_at = clock.now() - Duration::from_secs(1800);
     let choice = Publication { published_at, ..publication("city", first, "rollback") };
-    store.publish(&choice).await.unwrap();
+    store.publish(&choice, None).await.unwrap();
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let stage = Stage::new(&clock).with("city", shared, rules(), |_| Feed::Times(1.0));
     stage.play_until(clock.now() + Duration::from_secs(30)).await;

@@ -212,7 +212,7 @@ async fn a_retry_of_a_retry_does_what_is_left() {
     assert_eq!(stage.decision(third).await, Decision::Nothing(NothingToDo::NoFailure));
     // Rolled back, what the retries did is not in force any more.
     let back = crate::support::publication("test", first, "rollback");
-    stage.store.publish(&back).await.unwrap();
+    stage.store.publish(&back, None).await.unwrap();
     assert_eq!(stage.decision(first).await, Decision::Groups(keys(&["b*", "c"])));
 }
 

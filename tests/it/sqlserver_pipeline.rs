@@ -75,7 +75,7 @@ fn by_server(server: &ServerOptions) -> Vec<String> {
 }
 
 /// How a server is reached, as settings.
-fn settings(server: &ServerOptions) -> String {
+pub(crate) fn settings(server: &ServerOptions) -> String {
     let Login::Password { user, .. } = &server.login else { unreachable!() };
     let ServerOptions { host, port, database, .. } = server;
     let encryption = match server.encryption {
@@ -134,20 +134,26 @@ async fn check_on_engine(name: &str) {
     let Some(folder) = incidents() else { return };
     let Some(database) = TestDatabase::create().await else { return };
     let file = folder.join(format!("{name}.raw.csv.gz"));
+    load(&database, batches(&file).await.iter().flat_map(RecordBatch::rows)).await;
+    assert_eq!(by_server(&database.options), by_embedded(&file));
+}
+
+/// Makes the table of records on an engine, and puts the rows into it.
+pub(crate) async fn load<'a>(
+    database: &TestDatabase,
+    rows: impl IntoIterator<Item = RecordRef<'a>>,
+) {
     let table = "CREATE TABLE dbo.incident (
         incident_id nvarchar(100) NULL, region nvarchar(200) NULL, parent_region nvarchar(200) NULL,
         occurred_at datetime2(6) NULL, priority nvarchar(50) NULL, distance_km float(53) NULL,
         travel_time_s float(53) NULL, weight float(53) NULL)";
     database.batch(table).await.unwrap();
-    let batches = batches(&file).await;
     let mut client = connect(&database.options).await.unwrap();
     let mut load = client.bulk_insert("dbo.incident").await.unwrap();
-    for row in batches.iter().flat_map(RecordBatch::rows) {
+    for row in rows {
         load.send(token_row(&row)).await.unwrap();
     }
     load.finalize().await.unwrap();
-    drop(client);
-    assert_eq!(by_server(&database.options), by_embedded(&file));
 }
 
 fn token_row<'a>(row: &RecordRef<'a>) -> TokenRow<'a> {

@@ -133,16 +133,17 @@ async fn a_wrong_password_is_said_to_be_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_proves_nothing_is_refused() {
-    for (kind, word) in [
-        (CertificateKind::Expired, "expired"),
-        (CertificateKind::OtherHost, "not valid for name"),
-        (CertificateKind::SelfSigned, "UnknownIssuer"),
+    for (kind, word, hint) in [
+        (CertificateKind::Expired, "expired", "a certificate that is valid"),
+        (CertificateKind::OtherHost, "not valid for name", "`store.host`"),
+        (CertificateKind::SelfSigned, "UnknownIssuer", "`store.ca_file`"),
     ] {
         let office = Office::new(kind).await;
         let ended = office.expect(5, &["migrate"]);
         let stderr = ended.stderr.lines().rev().take(6).collect::<Vec<_>>().join("\n");
         assert!(stderr.contains(word), "{kind:?}: {stderr}");
-        assert!(stderr.contains("ca_file"), "{kind:?}: {stderr}");
+        assert!(stderr.contains(hint), "{kind:?}: {stderr}");
+        assert_eq!(stderr.matches(word).count(), 1, "{kind:?}: {stderr}");
         let names: Vec<_> =
             office.server.server.journal().entries().into_iter().map(|entry| entry.name).collect();
         // The password was not sent.

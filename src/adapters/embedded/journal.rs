@@ -1,16 +1,19 @@
 //! The ledger: requests, starts and what can be read of runs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StatementError;
+use super::locks::check_held;
 use super::rows::{self, limit_stored, time_text};
 use super::{Embedded, conclude, writer};
 use crate::adapters::detail_text::request_text;
 use crate::adapters::ledger_rules::{self, ABANDONED, LedgerError};
 use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus, Trigger};
-use crate::ports::{Conclusion, PortResult, Prune, RunFilter, RunJournal};
+use crate::ports::{Conclusion, LockKey, PortResult, Prune, RunFilter, RunJournal};
 
 #[async_trait]
 impl RunJournal for Embedded {
@@ -33,18 +36,26 @@ impl RunJournal for Embedded {
     }
 
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
-        let conclusion = conclusion.clone();
+        let (conclusion, inner) = (conclusion.clone(), Arc::clone(&self.inner));
         let doing = format!("conclude run {}", conclusion.run_id);
         // What a night has made is not thrown away for an import that began meanwhile.
         self.write_beside_imports(writer::PATIENCE, doing, move |transaction| {
-            conclude::conclude(transaction, &conclusion)
+            conclude::conclude(transaction, &conclusion)?;
+            let Some(publication) = &conclusion.publication else { return Ok(()) };
+            Ok(check_held(&inner.path, &publication.scope, conclusion.lock.as_ref())?)
         })
         .await
     }
 
-    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
-        let scope = scope.to_owned();
+    async fn abandon_dead(
+        &self,
+        scope: &str,
+        found_at: Timestamp,
+        lock: Option<&LockKey>,
+    ) -> PortResult<Vec<RunId>> {
+        let (scope, lock, inner) = (scope.to_owned(), lock.cloned(), Arc::clone(&self.inner));
         self.write("mark abandoned runs", move |transaction| {
+            check_held(&inner.path, &scope, lock.as_ref())?;
             let mut statement = transaction.prepare(include_str!("sql/abandon_runs.sql"))?;
             let ids = statement.query_map((scope, time_text(found_at), ABANDONED), |row| {
                 row.get("id").map(RunId)

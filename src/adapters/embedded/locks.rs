@@ -4,9 +4,10 @@
 //! The files stay: removing one while another process opens it would give two locks.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::future::pending;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::EmbeddedError;
 use super::{Embedded, blocking};
-use crate::ports::{PortError, PortResult, ScopeLock, ScopeLocks};
+use crate::adapters::ledger_rules::LedgerError;
+use crate::ports::{LockKey, PortError, PortResult, ScopeLock, ScopeLocks};
 
 /// Characters of the scope that the file's name shows; the hash behind them tells scopes apart.
 const MAX_SHOWN_CHARS: usize = 32;
@@ -27,14 +29,12 @@ impl ScopeLocks for Embedded {
         let (inner, scope) = (Arc::clone(&self.inner), scope.to_owned());
         let file = blocking(move || {
             let path = lock_path(&inner.path, &scope);
-            lock_file(&path).map_err(|source| EmbeddedError::Lock {
-                scope,
-                path: path.display().to_string(),
-                source,
-            })
+            lock_file(&path).and_then(|file| file.map(FileLock::new).transpose()).map_err(
+                |source| EmbeddedError::Lock { scope, path: path.display().to_string(), source },
+            )
         })
         .await?;
-        Ok(file.map(|file| Box::new(FileLock { _file: file }) as Box<dyn ScopeLock>))
+        Ok(file.map(|lock| Box::new(lock) as Box<dyn ScopeLock>))
     }
 
     async fn is_locked(&self, scope: &str) -> PortResult<bool> {
@@ -54,10 +54,42 @@ impl ScopeLocks for Embedded {
 /// Held as long as the file is open.
 struct FileLock {
     _file: File,
+    key: LockKey,
+}
+
+impl FileLock {
+    fn new(file: File) -> std::io::Result<Self> {
+        let key = file_key(&file.metadata()?);
+        Ok(Self { _file: file, key })
+    }
+}
+
+/// Which file it is, whatever its name is by now.
+fn file_key(data: &Metadata) -> LockKey {
+    LockKey(format!("{}:{}", data.dev(), data.ino()))
+}
+
+/// Whether the holding of that key is still the one that a new run would meet: not where the lock's
+/// file was removed or replaced, since another may hold the new one.
+pub(super) fn check_held(
+    database: &Path,
+    scope: &str,
+    key: Option<&LockKey>,
+) -> Result<(), LedgerError> {
+    let Some(key) = key else { return Ok(()) };
+    let now = lock_path(database, scope).metadata().map(|data| file_key(&data));
+    match now {
+        Ok(now) if now == *key => Ok(()),
+        _ => Err(LedgerError::LockLost(scope.to_owned())),
+    }
 }
 
 #[async_trait]
 impl ScopeLock for FileLock {
+    fn key(&self) -> LockKey {
+        self.key.clone()
+    }
+
     async fn lost(&self) -> PortError {
         // The operating system takes no lock away from a living process.
         pending().await

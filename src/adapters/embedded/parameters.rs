@@ -1,13 +1,16 @@
 //! The published parameters, and the mark.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StatementError;
+use super::locks::check_held;
 use super::rows::{self, limit_stored};
 use super::{Embedded, conclude};
 use crate::domain::{ParameterSet, Publication, RunId};
-use crate::ports::{ParameterStore, PortResult};
+use crate::ports::{LockKey, ParameterStore, PortResult};
 
 #[async_trait]
 impl ParameterStore for Embedded {
@@ -25,10 +28,12 @@ impl ParameterStore for Embedded {
         .await
     }
 
-    async fn publish(&self, publication: &Publication) -> PortResult<()> {
-        let publication = publication.clone();
+    async fn publish(&self, publication: &Publication, lock: Option<&LockKey>) -> PortResult<()> {
+        let (publication, lock) = (publication.clone(), lock.cloned());
+        let inner = Arc::clone(&self.inner);
         self.write(format!("publish run {}", publication.run_id), move |transaction| {
-            conclude::publish(transaction, &publication)
+            conclude::publish(transaction, &publication)?;
+            Ok(check_held(&inner.path, &publication.scope, lock.as_ref())?)
         })
         .await
     }

@@ -12,8 +12,8 @@ use crate::domain::{
     ParameterSet, Publication, RecordBatch, RefusalRow, RunId, RunRequest, RunRow,
 };
 use crate::ports::{
-    Conclusion, FailureKind, MigrationReport, ParameterStore, PortError, PortResult, Prune,
-    RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, ShardStage, StagedShard,
+    Conclusion, FailureKind, LockKey, MigrationReport, ParameterStore, PortError, PortResult,
+    Prune, RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, ShardStage, StagedShard,
 };
 
 /// A store in memory; its clones are the same store.
@@ -36,6 +36,11 @@ impl MemoryStore {
         self.locks.lose(scope, kind);
     }
 
+    /// The same; the holder has not noticed yet.
+    pub fn lose_lock_unnoticed(&self, scope: &str) {
+        self.locks.lose_unnoticed(scope);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,12 +58,25 @@ impl RunJournal for MemoryStore {
     }
 
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
-        let work = || Ok(self.state().conclude(conclusion)?);
+        let work = || {
+            if let Some(publication) = &conclusion.publication {
+                self.locks.check(&publication.scope, conclusion.lock.as_ref())?;
+            }
+            Ok(self.state().conclude(conclusion)?)
+        };
         self.faults.call(Operation::Conclude, work).await
     }
 
-    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
-        let work = || Ok(self.state().abandon_dead(scope, found_at));
+    async fn abandon_dead(
+        &self,
+        scope: &str,
+        found_at: Timestamp,
+        lock: Option<&LockKey>,
+    ) -> PortResult<Vec<RunId>> {
+        let work = || {
+            self.locks.check(scope, lock)?;
+            Ok(self.state().abandon_dead(scope, found_at))
+        };
         self.faults.call(Operation::AbandonDead, work).await
     }
 
@@ -111,8 +129,12 @@ impl ParameterStore for MemoryStore {
         self.faults.call(Operation::Publications, work).await
     }
 
-    async fn publish(&self, publication: &Publication) -> PortResult<()> {
-        self.faults.call(Operation::Publish, || Ok(self.state().publish(publication)?)).await
+    async fn publish(&self, publication: &Publication, lock: Option<&LockKey>) -> PortResult<()> {
+        let work = || {
+            self.locks.check(&publication.scope, lock)?;
+            Ok(self.state().publish(publication)?)
+        };
+        self.faults.call(Operation::Publish, work).await
     }
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {

@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::error::UnitError;
 use super::examine::{cell, only_row};
 use super::journal::{moved_meanwhile, standing};
+use super::locks::check_held;
 use super::moment::{Moment, is_kept};
 use super::rows::{Standing, count_stored, examples_text};
 use super::schema::Schema;
@@ -177,7 +178,8 @@ impl<'a> Load<'a> {
         let end = self.end;
         let counts = &end.counts;
         let mark = end.publication.as_ref();
-        let parameters: [&dyn ToSql; 23] = [
+        let holder = end.lock.as_ref().map_or("", |key| key.0.as_str());
+        let parameters: [&dyn ToSql; 24] = [
             &end.run_id.0,
             &from.as_str(),
             &end.status.as_str(),
@@ -201,6 +203,7 @@ impl<'a> Load<'a> {
             &mark.map_or("", |mark| mark.published_by.as_str()),
             &mark.map_or("", |mark| mark.reason.as_str()),
             &mark.map_or("", |mark| mark.comment.as_str()),
+            &holder,
         ];
         let sql = schema.sql(include_str!("sql/conclude_run.sql"));
         let row = only_row(connection.query(&sql, &parameters).await?)?;
@@ -211,7 +214,10 @@ impl<'a> Load<'a> {
         if n_kept != self.n_rows {
             return Err(UnitError::LostRows { n_sent: self.n_rows, n_kept });
         }
-        Ok(())
+        match mark {
+            Some(mark) => check_held(&row, &mark.scope),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -21,7 +23,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 use tracing::debug;
 
 use super::error::ServerError;
-use super::options::{Encryption, Login, ServerOptions, Trust};
+use super::options::{Encryption, FreshLogin, Login, ServerOptions, Trust};
 use crate::ports::Clock;
 
 /// The driver's client over TCP.
@@ -50,7 +52,12 @@ impl Connector {
     /// Connects once: name, network, TLS, login, session options.
     pub(super) async fn connect(&self) -> Result<Connection, ServerError> {
         let limit = self.options.connect_timeout;
-        let client = bounded(&*self.clock, limit, self.log_in()).await?;
+        let is_reached = AtomicBool::new(false);
+        let client = bounded(&*self.clock, limit, self.log_in(&is_reached)).await;
+        let client = client.map_err(|error| match self.options.encryption {
+            Encryption::Strict if is_reached.into_inner() => without_strict_tls(error),
+            _ => error,
+        })?;
         let limit = self.options.command_timeout;
         let clock = Arc::clone(&self.clock);
         let mut connection = Connection { client: Some(client), clock, limit };
@@ -59,9 +66,10 @@ impl Connector {
         Ok(connection)
     }
 
-    async fn log_in(&self) -> Result<RawClient, ServerError> {
+    async fn log_in(&self, is_reached: &AtomicBool) -> Result<RawClient, ServerError> {
         let config = self.config()?;
         let tcp = self.dial(&config).await?;
+        is_reached.store(true, Relaxed);
         match Client::connect(config.clone(), tcp.compat_write()).await {
             // Azure's gateway names the node; it is asked once, so that no circle is walked.
             Err(tiberius::error::Error::Routing { host, port }) => {
@@ -120,7 +128,8 @@ impl Connector {
                 config.trust_cert_ca_bundle(bundle);
             }
         }
-        config.authentication(authentication(&options.login)?);
+        let fresh = options.fresh_login.as_ref().and_then(FreshLogin::get);
+        config.authentication(authentication(fresh.as_ref().unwrap_or(&options.login))?);
         Ok(config)
     }
 
@@ -146,6 +155,20 @@ fn authentication(login: &Login) -> Result<AuthMethod, ServerError> {
         Login::Kerberos => Ok(AuthMethod::Integrated),
         #[cfg(not(all(unix, feature = "kerberos")))]
         Login::Kerberos => Err(ServerError::NoKerberos),
+    }
+}
+
+/// The failure of a login whose first bytes were TLS: a server without TDS 8 takes them for nonsense,
+/// and says nothing or hangs up.
+fn without_strict_tls(error: ServerError) -> ServerError {
+    match error {
+        ServerError::TimedOut(_) => ServerError::NoStrictTls(error.to_string()),
+        ServerError::Network(text)
+            if text.contains("handshake eof") || text.contains("corrupt message") =>
+        {
+            ServerError::NoStrictTls(text)
+        }
+        error => error,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::identifier::IdentifierError;
+use super::options::{Section, ServerOptions};
 use super::retry::RetryClass;
 use crate::adapters::ledger_rules::LedgerError;
 use crate::adapters::migrate::MigrationError;
@@ -18,8 +19,17 @@ pub struct SqlServerError {
     pub doing: String,
     /// Address and database.
     pub server: String,
+    /// Section of the settings that names the server.
+    pub section: Section,
     /// Why it failed.
     pub source: UnitError,
+}
+
+impl SqlServerError {
+    pub(super) fn new(doing: impl Into<String>, server: &ServerOptions, source: UnitError) -> Self {
+        let (doing, section) = (doing.into(), server.section);
+        Self { doing, server: server.to_string(), section, source }
+    }
 }
 
 /// Why a unit of work failed.
@@ -115,9 +125,18 @@ pub enum ServerError {
     /// The network: no such name, no route, refused, closed.
     #[error("{0}")]
     Network(String),
-    /// The certificate is not believed, or TLS cannot be agreed on.
+    /// The certificate is not believed.
     #[error("{0}")]
     Tls(String),
+    /// The server has no version or cipher of TLS that this program has.
+    #[error("no TLS can be agreed on: {0}")]
+    OldTls(String),
+    /// The server encrypts nothing, and the settings ask for it.
+    #[error("the server offers no encryption, and the settings ask for it")]
+    NoEncryption,
+    /// The server did not answer the TLS of TDS 8, which the settings ask for.
+    #[error("the server does not answer to `encryption = \"strict\"`: {0}")]
+    NoStrictTls(String),
     /// The answer is no TDS.
     #[error("the server's answer cannot be read: {0}")]
     Protocol(String),
@@ -160,9 +179,13 @@ impl ServerError {
                 RetryClass::Reconnect
             }
             Self::TimedOut(_) => RetryClass::Unknown,
-            Self::Tls(_) | Self::Redirected { .. } | Self::CaFile { .. } | Self::NoKerberos => {
-                RetryClass::Never
-            }
+            Self::Tls(_)
+            | Self::OldTls(_)
+            | Self::NoEncryption
+            | Self::NoStrictTls(_)
+            | Self::Redirected { .. }
+            | Self::CaFile { .. }
+            | Self::NoKerberos => RetryClass::Never,
         }
     }
 
@@ -175,35 +198,12 @@ impl ServerError {
         match self {
             Self::Answer { number, severity, .. } => kind_of_number(*number, *severity),
             Self::Network(_) | Self::Redirected { .. } | Self::Closed => FailureKind::Unreachable,
-            Self::Tls(_) => FailureKind::Denied,
+            Self::Tls(_) | Self::OldTls(_) | Self::NoEncryption | Self::NoStrictTls(_) => {
+                FailureKind::Denied
+            }
             Self::Protocol(_) | Self::Panicked(_) => FailureKind::Malformed,
             Self::TimedOut(_) => FailureKind::TimedOut,
             Self::CaFile { .. } | Self::NoKerberos => FailureKind::Missing,
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Answer { number, .. } => hint_for_number(*number),
-            Self::Tls(_) => Some(
-                "name the authority that signed the server's certificate: `ca_file` in the \
-                 section of the settings; the name in `host` must stand in the certificate",
-            ),
-            Self::Network(_) => Some(
-                "check `host`, `port` and `instance` in the settings, the firewall, and that the \
-                 server listens on TCP",
-            ),
-            Self::TimedOut(_) => Some(
-                "look at the server's load and locks; `connect_timeout_s` and `command_timeout_s` \
-                 in the settings are the limits",
-            ),
-            Self::Protocol(_) | Self::Panicked(_) => Some(
-                "check that a SQL Server listens at that address, and that no other program \
-                 stands between",
-            ),
-            Self::CaFile { .. } => Some("check `ca_file` in the settings"),
-            Self::NoKerberos => Some("build it with the Cargo feature `kerberos`"),
-            Self::Redirected { .. } | Self::Closed => None,
         }
     }
 }
@@ -217,7 +217,11 @@ impl From<tiberius::error::Error> for ServerError {
                 severity: answer.class(),
                 message: answer.message().trim_end().to_owned(),
             },
+            Error::Io { message, .. } if is_old_tls(&message) => Self::OldTls(message),
             Error::Io { message, .. } => Self::Network(message),
+            Error::Protocol(text) if text.contains("requested encryption level") => {
+                Self::NoEncryption
+            }
             Error::Tls(message) => Self::Tls(without_advice(&message)),
             Error::Routing { host, port } => Self::Redirected { host, port },
             // What the driver says where the browser service does not answer or know the instance.
@@ -229,13 +233,21 @@ impl From<tiberius::error::Error> for ServerError {
     }
 }
 
+/// Whether the server ended a handshake since it has no TLS in common with this program: what rustls
+/// says of an alert, or of an answer in an older version.
+fn is_old_tls(message: &str) -> bool {
+    ["HandshakeFailure", "ProtocolVersion", "InsufficientSecurity", "peer is incompatible"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}
+
 /// The driver's text without its advice on the driver's own functions.
 fn without_advice(message: &str) -> String {
     let end = message.find(" To connect anyway").unwrap_or(message.len());
     message[..end].trim_end_matches('.').to_owned()
 }
 
-fn kind_of_number(number: u32, severity: u8) -> FailureKind {
+pub(super) fn kind_of_number(number: u32, severity: u8) -> FailureKind {
     match number {
         18456 | 18486 | 18487 | 18488 | 18452 => FailureKind::Denied,
         229 | 230 | 262 | 297 | 300 | 916 | 1088 | 2760 | 3906 | 15151 | 15247 => {
@@ -255,30 +267,6 @@ fn kind_of_number(number: u32, severity: u8) -> FailureKind {
             RetryClass::Never => FailureKind::Internal,
         },
     }
-}
-
-fn hint_for_number(number: u32) -> Option<&'static str> {
-    Some(match number {
-        18456 | 18452 => {
-            "check the user and its secret: `SPEEDFIT_SOURCE_PASSWORD`, `SPEEDFIT_STORE_PASSWORD`, \
-             or the token"
-        }
-        18486..=18488 => "the login is locked or its password has expired: ask the administrator",
-        229 | 230 | 262 | 297 | 300 | 916 | 1088 | 2760 | 15151 | 15247 => {
-            "grant what `scripts/grants.sql` lists; `speedfit doctor` says what is missing"
-        }
-        4060 | 911 => "check `database` in the settings, and that the login has a user there",
-        3952 => {
-            "ask for ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set \
-             `sqlserver.isolation`"
-        }
-        3906 => "the database is read-only: name the primary replica in `store.host`",
-        1101 | 1105 | 9002 | 40544 => "the database has no room left: ask the administrator",
-        _ if kind_of_number(number, 0) == FailureKind::Internal => {
-            "look the error's number up in SQL Server's documentation, or ask the administrator"
-        }
-        _ => return None,
-    })
 }
 
 impl UnitError {
@@ -302,11 +290,17 @@ impl UnitError {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, section: Section) -> Option<String> {
         match self {
-            Self::Server(error) => error.hint().map(str::to_owned),
+            Self::Server(error) => error.hint(section),
             Self::Mapping { hint, .. } => hint.clone(),
             Self::Identifier(_) => Some("check the name in the settings".to_owned()),
+            // The server shows no table that the login may not read.
+            Self::SchemaOutdated { found: 0, .. } => Some(
+                "run `speedfit migrate`; where that was done, grant the login what \
+                 `scripts/grants.sql` lists"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -329,8 +323,9 @@ impl From<tiberius::error::Error> for UnitError {
 
 impl From<SqlServerError> for PortError {
     fn from(error: SqlServerError) -> Self {
-        let (kind, hint) = (error.source.kind(), error.source.hint());
-        let error = Self::new(kind, error);
+        let (context, section) = (error.to_string(), error.section);
+        let (kind, hint) = (error.source.kind(), error.source.hint(section));
+        let error = Self::new(kind, error.source).within(context);
         match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -374,6 +369,24 @@ mod tests {
             let brief = error.retry_class() == RetryClass::ReconnectBriefly;
             assert!(error.kind().is_transient() == again || brief, "{number}");
         }
+    }
+
+    #[test]
+    fn what_stays_is_not_tried_again() {
+        let check = |text: &str, stays: bool| {
+            let error = tiberius::error::Error::Io {
+                kind: std::io::ErrorKind::InvalidData,
+                message: text.to_owned(),
+            };
+            let error = ServerError::from(error);
+            assert_eq!(error.retry_class() == RetryClass::Never, stays, "{text}");
+            assert_eq!(!error.kind().is_transient(), stays, "{text}");
+        };
+        check("received fatal alert: HandshakeFailure", true);
+        check("received fatal alert: ProtocolVersion", true);
+        check("peer is incompatible: ServerDoesNotSupportTls12Or13", true);
+        check("tls handshake eof", false);
+        check("Connection reset by peer (os error 104)", false);
     }
 
     #[test]

@@ -65,8 +65,7 @@ pub(super) fn failed(
     doing: &str,
     error: impl Into<UnitError>,
 ) -> Finding {
-    let server = connector.options().to_string();
-    let error = SqlServerError { doing: doing.to_owned(), server, source: error.into() };
+    let error = SqlServerError::new(doing, connector.options(), error.into());
     Finding::failed(check, &PortError::from(error))
 }
 

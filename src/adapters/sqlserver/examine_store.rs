@@ -110,7 +110,91 @@ fn judge_rights(schema: &str, missing: &[String]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
     use super::*;
+
+    type Rights = BTreeSet<(String, String)>;
+
+    fn right(table: &str, permission: &str) -> (String, String) {
+        (table.to_owned(), permission.to_owned())
+    }
+
+    /// What a statement does to the tables of the schema.
+    fn rights_of(sql: &str) -> Rights {
+        let mut rights = Rights::new();
+        let words: Vec<&str> = sql.split_whitespace().collect();
+        for (nth, word) in words.iter().enumerate() {
+            let Some(name) = word.strip_prefix("{schema}.") else { continue };
+            let table = name.trim_end_matches([';', ')', ',']);
+            let before = |n: usize| nth.checked_sub(n).map_or("", |nth| words[nth]);
+            match (before(2), before(1)) {
+                ("INSERT", "INTO") => rights.insert(right(table, "INSERT")),
+                ("DELETE", "FROM") => {
+                    rights.insert(right(table, "DELETE"));
+                    rights.insert(right(table, "SELECT"))
+                }
+                (_, "UPDATE") => {
+                    rights.insert(right(table, "UPDATE"));
+                    rights.insert(right(table, "SELECT"))
+                }
+                (_, "FROM" | "JOIN") => rights.insert(right(table, "SELECT")),
+                other => panic!("{other:?} {word}"),
+            };
+        }
+        rights
+    }
+
+    /// What every statement needs, but for those that a run does without: they make the schema, delete
+    /// old runs, or serve shards.
+    fn needed() -> Rights {
+        const NOT_OF_A_RUN: [&str; 9] = [
+            "migrate",
+            "create_schema_migration",
+            "prune_run",
+            "clear_stage",
+            "insert_shard_part",
+            "seal_shard",
+            "staged_part",
+            "staged_shards",
+            "create_schema",
+        ];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/adapters/sqlserver/sql");
+        let mut rights = Rights::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            if !NOT_OF_A_RUN.contains(&name) && name != "store_rights" {
+                rights.append(&mut rights_of(&fs::read_to_string(&path).unwrap()));
+            }
+        }
+        // The bulk load, which has no file.
+        rights.insert(right("staged_row", "INSERT"));
+        rights
+    }
+
+    #[test]
+    fn every_right_that_a_statement_needs_is_asked_for_and_granted() {
+        let needed = needed();
+        let (values, _) = include_str!("sql/store_rights.sql").split_once(") AS n").unwrap();
+        let asked: Rights = (values.split("(N'").skip(1))
+            .map(|pair| {
+                let mut texts = pair.split('\'');
+                let table = texts.next().unwrap();
+                right(table, texts.nth(1).unwrap())
+            })
+            .collect();
+        assert_eq!(asked, needed);
+
+        let grants = include_str!("../../../scripts/grants.sql");
+        let of_schema = "\nGRANT SELECT, INSERT, UPDATE ON SCHEMA::speedfit TO speedfit_writer;";
+        assert!(grants.contains(of_schema));
+        for (table, _) in needed.iter().filter(|(_, permission)| permission == "DELETE") {
+            let line = format!("    GRANT DELETE ON OBJECT::speedfit.{table} TO speedfit_writer;");
+            assert!(grants.contains(&line), "{line}");
+        }
+    }
 
     #[test]
     fn missing_rights_are_listed() {

@@ -10,6 +10,7 @@ use super::conclude::Conclude;
 use super::connection::Connection;
 use super::error::{ServerError, UnitError};
 use super::examine::{cell, only_row};
+use super::locks::check_held;
 use super::moment::{Moment, is_kept};
 use super::rows::{self, Standing, limit_stored};
 use super::schema::Schema;
@@ -18,7 +19,7 @@ use super::unit::Unit;
 use crate::adapters::detail_text::request_text;
 use crate::adapters::ledger_rules::{ABANDONED, LedgerError, check_move};
 use crate::domain::{RefusalRow, RunId, RunRequest, RunRow, RunStatus, Trigger};
-use crate::ports::{Conclusion, PortResult, Prune, RunFilter, RunJournal};
+use crate::ports::{Conclusion, LockKey, PortResult, Prune, RunFilter, RunJournal};
 
 #[async_trait]
 impl RunJournal for SqlServerStore {
@@ -35,8 +36,13 @@ impl RunJournal for SqlServerStore {
         self.run(&Conclude { store: self, conclusion }).await
     }
 
-    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
-        self.run(&AbandonDead { schema: &self.schema, scope, found_at }).await
+    async fn abandon_dead(
+        &self,
+        scope: &str,
+        found_at: Timestamp,
+        lock: Option<&LockKey>,
+    ) -> PortResult<Vec<RunId>> {
+        self.run(&AbandonDead { schema: &self.schema, scope, found_at, lock }).await
     }
 
     async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
@@ -247,7 +253,11 @@ pub(super) async fn moved_meanwhile(
     to: RunStatus,
 ) -> UnitError {
     match standing(connection, schema, run_id).await {
-        Ok(Some(now)) => LedgerError::IllegalMove { run_id, from: now.status, to }.into(),
+        Ok(Some(now)) => match check_move(run_id, now.status, to) {
+            Err(refusal) => refusal.into(),
+            // Back where it was, which no ledger does.
+            Ok(()) => LedgerError::IllegalMove { run_id, from: now.status, to }.into(),
+        },
         Ok(None) => LedgerError::NoSuchRun(run_id).into(),
         Err(error) => error,
     }
@@ -303,6 +313,7 @@ struct AbandonDead<'a> {
     schema: &'a Schema,
     scope: &'a str,
     found_at: Timestamp,
+    lock: Option<&'a LockKey>,
 }
 
 #[async_trait]
@@ -320,7 +331,11 @@ impl Unit for AbandonDead<'_> {
     ) -> Result<Vec<RunId>, UnitError> {
         let found_at = Moment::new(self.found_at);
         let sql = self.schema.sql(include_str!("sql/abandon_runs.sql"));
-        let results = connection.query(&sql, &[&self.scope, &found_at, &ABANDONED]).await?;
+        let holder = self.lock.map_or("", |key| key.0.as_str());
+        let parameters: [&dyn ToSql; 4] = [&self.scope, &found_at, &ABANDONED, &holder];
+        let mut results = connection.query(&sql, &parameters).await?;
+        let held = results.pop().unwrap_or_default();
+        check_held(&only_row(vec![held])?, self.scope)?;
         let mut abandoned = ids(&results)?;
         if attempt > 1 {
             // Those of a former try are among them, by the time at which they were found.

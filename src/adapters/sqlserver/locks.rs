@@ -4,22 +4,24 @@
 //! Each lock has a connection of its own, in a task that looks at every heartbeat whether the
 //! connection lives and the lock is held, and that ends with the lock.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+use tiberius::Row;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::connection::Connection;
+use super::connection::{Connection, Connector};
 use super::error::{ServerError, SqlServerError, UnitError};
 use super::examine::{cell, only_row};
 use super::store::SqlServerStore;
 use super::unit::Unit;
-use crate::ports::{Clock, FailureKind, PortError, PortResult, ScopeLock, ScopeLocks};
+use crate::adapters::ledger_rules::LedgerError;
+use crate::ports::{
+    FailureKind, LockKey, PortError, PortResult, ScopeLock, ScopeLocks, with_causes,
+};
 
 /// Longest name of a lock, in UTF-16 units: `sp_getapplock` takes `nvarchar(255)`.
 const MAX_RESOURCE_UNITS: usize = 255;
@@ -89,9 +91,20 @@ async fn look(connection: &mut Connection, resource: &str) -> Result<(), UnitErr
     }
 }
 
+/// What a transaction found of the lock that it was to be made under.
+pub(super) fn check_held(row: &Row, scope: &str) -> Result<(), UnitError> {
+    match cell::<i32>(row, "is_held")? {
+        1 => Ok(()),
+        _ => Err(LedgerError::LockLost(scope.to_owned()).into()),
+    }
+}
+
 struct TakeLock<'a> {
     scope: &'a str,
     resource: &'a str,
+    /// A second lock of the same session, which no other session ever asks for: while it is held, so
+    /// is the first. Transactions test it.
+    holder: &'a LockKey,
 }
 
 #[async_trait]
@@ -103,7 +116,8 @@ impl Unit for TakeLock<'_> {
     }
 
     async fn attempt(&self, connection: &mut Connection, _: u32) -> Result<bool, UnitError> {
-        take(connection, self.resource, timeout_ms(GRACE)).await
+        Ok(take(connection, self.resource, timeout_ms(GRACE)).await?
+            && take(connection, &self.holder.0, 0).await?)
     }
 }
 
@@ -111,20 +125,19 @@ impl Unit for TakeLock<'_> {
 impl ScopeLocks for SqlServerStore {
     async fn try_lock(&self, scope: &str) -> PortResult<Option<Box<dyn ScopeLock>>> {
         let resource = resource("speedfit", self.schema.name(), scope);
-        let session = self.own_session();
-        if !session.run(&TakeLock { scope, resource: &resource }).await? {
+        let holder = LockKey(format!("speedfit-holder:{}", self.fresh_key()));
+        let (session, unit) =
+            (self.own_session(), TakeLock { scope, resource: &resource, holder: &holder });
+        if !session.run(&unit).await? {
             return Ok(None);
         }
         let Some(connection) = session.into_connection() else {
-            return Err(self.error(
-                TakeLock { scope, resource: &resource }.doing(),
-                UnitError::LockLost(resource.clone()),
-            ));
+            return Err(self.error(unit.doing(), UnitError::LockLost(resource)));
         };
-        let server = self.options.server.to_string();
-        let clock = Arc::clone(self.connector().clock());
-        let keeper = Keeper { connection, scope: scope.to_owned(), resource, server, clock };
-        Ok(Some(Box::new(HeldLock::new(keeper, self.options.lock_heartbeat))))
+        let connector = self.connector().clone();
+        let (scope, key) = (scope.to_owned(), holder.clone());
+        let keeper = Keeper { connection, scope, resource, holder, connector };
+        Ok(Some(Box::new(HeldLock::new(keeper, key, self.options.lock_heartbeat))))
     }
 
     async fn is_locked(&self, scope: &str) -> PortResult<bool> {
@@ -148,19 +161,14 @@ struct Loss {
 
 impl Loss {
     fn new(error: &PortError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        Self { kind: error.kind, hint: error.hint.clone(), text }
+        Self { kind: error.kind, hint: error.hint.clone(), text: with_causes(error) }
     }
 }
 
 /// A lock, as long as its task lives.
 struct HeldLock {
     scope: String,
+    key: LockKey,
     lost: watch::Receiver<Option<Loss>>,
     release: oneshot::Sender<()>,
     /// Ends the task when it is dropped, and with it the connection.
@@ -168,18 +176,22 @@ struct HeldLock {
 }
 
 impl HeldLock {
-    fn new(keeper: Keeper, heartbeat: Duration) -> Self {
+    fn new(keeper: Keeper, key: LockKey, heartbeat: Duration) -> Self {
         let (sender, lost) = watch::channel(None);
         let (release, released) = oneshot::channel();
         let scope = keeper.scope.clone();
         let mut task = JoinSet::new();
         task.spawn(keeper.keep(heartbeat, released, sender));
-        Self { scope, lost, release, task }
+        Self { scope, key, lost, release, task }
     }
 }
 
 #[async_trait]
 impl ScopeLock for HeldLock {
+    fn key(&self) -> LockKey {
+        self.key.clone()
+    }
+
     async fn lost(&self) -> PortError {
         let mut lost = self.lost.clone();
         let loss = match lost.wait_for(Option::is_some).await {
@@ -218,8 +230,8 @@ struct Keeper {
     connection: Connection,
     scope: String,
     resource: String,
-    server: String,
-    clock: Arc<dyn Clock>,
+    holder: LockKey,
+    connector: Connector,
 }
 
 impl Keeper {
@@ -234,16 +246,16 @@ impl Keeper {
             let due = tokio::select! {
                 biased;
                 _ = &mut released => false,
-                () = self.clock.sleep(heartbeat) => true,
+                () = self.connector.clock().sleep(heartbeat) => true,
             };
             if !due {
-                let done = release(&mut self.connection, &self.resource).await;
+                let done = self.release().await;
                 return done.map_err(|source| self.error("release", source));
             }
             let looked = tokio::select! {
                 biased;
                 looked = look(&mut self.connection, &self.resource) => looked,
-                () = self.clock.sleep(LOOK_LIMIT) => Err(ServerError::TimedOut(LOOK_LIMIT).into()),
+                () = self.connector.clock().sleep(LOOK_LIMIT) => Err(ServerError::TimedOut(LOOK_LIMIT).into()),
             };
             if let Err(source) = looked {
                 let error = PortError::from(self.error("hold", source));
@@ -253,9 +265,15 @@ impl Keeper {
         }
     }
 
+    /// The holder's own lock first: no transaction finds it held when the scope's is another's.
+    async fn release(&mut self) -> Result<(), UnitError> {
+        release(&mut self.connection, &self.holder.0).await?;
+        release(&mut self.connection, &self.resource).await
+    }
+
     fn error(&self, doing: &str, source: UnitError) -> SqlServerError {
         let doing = format!("{doing} the lock of scope `{}`", self.scope);
-        SqlServerError { doing, server: self.server.clone(), source }
+        SqlServerError::new(doing, self.connector.options(), source)
     }
 }
 

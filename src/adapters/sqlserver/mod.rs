@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod examine;
 mod examine_store;
+mod hints;
 mod identifier;
 mod journal;
 mod locks;
@@ -25,7 +26,7 @@ mod unit;
 
 pub use error::{ServerError, SqlServerError, UnitError};
 pub use identifier::{Identifier, IdentifierError, ObjectName};
-pub use options::{Encryption, Login, ServerOptions, Trust};
+pub use options::{Encryption, FreshLogin, Login, Section, ServerOptions, Trust};
 pub use retry::{RetryClass, RetryPolicy};
 pub use source::{Isolation, Partition, RecordsFrom, SourceOptions, SqlServerSource};
 pub use store::{Mode, SqlServerStore, StoreOptions};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,6 +10,8 @@ use secrecy::SecretString;
 /// How a server is reached, and as whom.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
+    /// Section of the settings that these come from, for hints.
+    pub section: Section,
     /// Name or address.
     pub host: String,
     /// TCP port; with an [`instance`](Self::instance) the one of the browser service, usually 1434.
@@ -19,6 +22,8 @@ pub struct ServerOptions {
     pub database: String,
     /// Who logs in.
     pub login: Login,
+    /// Who logs in by now, where that may have changed since: asked for at each new connection.
+    pub fresh_login: Option<FreshLogin>,
     /// How the wire is encrypted.
     pub encryption: Encryption,
     /// Which certificates are believed.
@@ -47,11 +52,13 @@ impl ServerOptions {
     #[must_use]
     pub fn new(host: impl Into<String>, database: impl Into<String>, login: Login) -> Self {
         Self {
+            section: Section::Store,
             host: host.into(),
             port: Self::DEFAULT_PORT,
             instance: None,
             database: database.into(),
             login,
+            fresh_login: None,
             encryption: Encryption::Required,
             trust: Trust::System,
             read_only_intent: false,
@@ -76,6 +83,33 @@ impl fmt::Display for ServerOptions {
     }
 }
 
+/// A section of the settings that names a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Where the records are.
+    Source,
+    /// Where the results go.
+    Store,
+}
+
+impl Section {
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Store => "store",
+        }
+    }
+
+    /// The variables of its secrets: password and token.
+    pub(super) fn secrets(self) -> [&'static str; 2] {
+        match self {
+            Self::Source => ["SPEEDFIT_SOURCE_PASSWORD", "SPEEDFIT_SOURCE_TOKEN"],
+            Self::Store => ["SPEEDFIT_STORE_PASSWORD", "SPEEDFIT_STORE_TOKEN"],
+        }
+    }
+}
+
 /// Who logs in.
 #[derive(Debug, Clone)]
 pub enum Login {
@@ -90,6 +124,28 @@ pub enum Login {
     Token(SecretString),
     /// The ticket of the user who runs the program; needs the Cargo feature `kerberos`.
     Kerberos,
+}
+
+/// Gives the login of the moment; `None` where it is what it was.
+#[derive(Clone)]
+pub struct FreshLogin(Arc<dyn Fn() -> Option<Login> + Send + Sync>);
+
+impl FreshLogin {
+    /// Asks this.
+    pub fn new(login: impl Fn() -> Option<Login> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(login))
+    }
+
+    pub(super) fn get(&self) -> Option<Login> {
+        (self.0)()
+    }
+}
+
+/// No credential.
+impl fmt::Debug for FreshLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FreshLogin(..)")
+    }
 }
 
 /// How the wire is encrypted.

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::error::UnitError;
 use super::examine::{cell, only_row};
 use super::journal::standing;
+use super::locks::check_held;
 use super::moment::{Moment, is_kept};
 use super::rows::{self, limit_stored};
 use super::schema::Schema;
@@ -14,7 +15,7 @@ use super::store::SqlServerStore;
 use super::unit::Unit;
 use crate::adapters::ledger_rules::{Candidate, check_candidate};
 use crate::domain::{ParameterSet, Publication, RunId};
-use crate::ports::{ParameterStore, PortResult};
+use crate::ports::{LockKey, ParameterStore, PortResult};
 
 #[async_trait]
 impl ParameterStore for SqlServerStore {
@@ -30,8 +31,8 @@ impl ParameterStore for SqlServerStore {
         .await
     }
 
-    async fn publish(&self, publication: &Publication) -> PortResult<()> {
-        self.run(&Publish { schema: &self.schema, publication }).await
+    async fn publish(&self, publication: &Publication, lock: Option<&LockKey>) -> PortResult<()> {
+        self.run(&Publish { schema: &self.schema, publication, lock }).await
     }
 
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
@@ -79,6 +80,7 @@ impl ParameterStore for SqlServerStore {
 struct Publish<'a> {
     schema: &'a Schema,
     publication: &'a Publication,
+    lock: Option<&'a LockKey>,
 }
 
 impl Publish<'_> {
@@ -118,16 +120,18 @@ impl Unit for Publish<'_> {
             has_parameters: n_parameters > 0,
         });
         check_candidate(publication, candidate.as_ref())?;
-        let parameters: [&dyn ToSql; 6] = [
+        let holder = self.lock.map_or("", |key| key.0.as_str());
+        let parameters: [&dyn ToSql; 7] = [
             &publication.scope,
             &run_id.0,
             &Moment::new(publication.published_at),
             &publication.published_by,
             &publication.reason,
             &publication.comment,
+            &holder,
         ];
         let sql = self.schema.sql(include_str!("sql/publish_run.sql"));
-        connection.query(&sql, &parameters).await?;
-        Ok(())
+        let row = only_row(connection.query(&sql, &parameters).await?)?;
+        check_held(&row, &publication.scope)
     }
 }

@@ -14,7 +14,7 @@ use tiberius::{Row, ToSql};
 use super::connection::{Connection, Connector};
 use super::error::UnitError;
 use super::identifier::Identifier;
-use super::options::ServerOptions;
+use super::options::{Section, ServerOptions};
 use super::retry::RetryPolicy;
 use super::schema::{self, Schema};
 use super::unit::{Session, Unit};
@@ -71,7 +71,8 @@ impl SqlServerStore {
         mode: Mode,
         clock: Arc<dyn Clock>,
     ) -> PortResult<Self> {
-        let connector = Connector::new(options.server.clone(), clock);
+        let server = ServerOptions { section: Section::Store, ..options.server.clone() };
+        let connector = Connector::new(server, clock);
         let session = Session::new(connector, options.retry);
         let name = Identifier::new(&options.schema)
             .map_err(|error| session.error("open the store", error.into()))?;

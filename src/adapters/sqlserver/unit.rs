@@ -11,7 +11,7 @@ use tracing::warn;
 use super::connection::{Connection, Connector};
 use super::error::{SqlServerError, UnitError};
 use super::retry::{BackOff, RetryPolicy};
-use crate::ports::PortResult;
+use crate::ports::{PortResult, with_causes};
 
 /// Work on one connection that may be tried again after a transient failure.
 #[async_trait]
@@ -67,12 +67,8 @@ impl Session {
             let wait = self.back_off.wait(class, n_failed);
             let failure = self.error(unit.doing(), failure);
             let Some(wait) = wait else { return Err(failure.into()) };
-            warn!(
-                n_failed,
-                wait_ms = wait.as_millis(),
-                "trying again: {failure}: {}",
-                failure.source
-            );
+            let why = with_causes(&failure);
+            warn!(n_failed, wait_ms = wait.as_millis(), "trying again: {why}");
             self.connector.clock().sleep(wait).await;
         }
     }
@@ -96,6 +92,6 @@ impl Session {
 
     /// The failure, with what was to be done and where.
     pub(super) fn error(&self, doing: impl Into<String>, source: UnitError) -> SqlServerError {
-        SqlServerError { doing: doing.into(), server: self.connector.options().to_string(), source }
+        SqlServerError::new(doing, self.connector.options(), source)
     }
 }

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::Publication;
 use crate::http::{MarkAsk, MarkTarget, ServiceError};
 use crate::job::publish::{self, Move, MoveError, MoveRequest};
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, PortError, Store};
 
 /// Moves the mark of the scope, or says why not; nothing has changed then.
 pub(super) async fn move_mark(
@@ -32,6 +32,9 @@ pub(super) async fn move_mark(
 fn refusal(error: MoveError) -> ServiceError {
     let (message, hint) = (error.to_string(), error.hint());
     match error {
+        MoveError::Unsettled { cause: PortError { kind, .. }, .. } => {
+            ServiceError::Store(PortError::new(kind, error))
+        }
         // What another scope holds is nobody's business here.
         MoveError::NoRun(run_id) | MoveError::OtherScope { run_id, .. } => {
             let message = format!("there is no run {run_id}");

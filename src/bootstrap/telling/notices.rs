@@ -112,6 +112,7 @@ fn hint(failure: &JobError) -> String {
         }
         JobError::GroupFailed { .. } => "`speedfit retry` does what failed again".to_owned(),
         JobError::ScopeBusy { .. } => "wait for the end of the other run".to_owned(),
+        JobError::Unsettled { .. } => FailureKind::TimedOut.remedy().to_owned(),
         JobError::Cancelled => "run again when it suits".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use speedfit::domain::{
     ParameterSet, Publication, RecordBatch, RefusalRow, RunId, RunRequest, RunRow,
 };
 use speedfit::ports::{
-    Conclusion, MigrationReport, ParameterStore, PortError, PortResult, Prune, ReadQuery,
+    Conclusion, LockKey, MigrationReport, ParameterStore, PortError, PortResult, Prune, ReadQuery,
     RecordSource, RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, ShardStage,
     StagedShard, Store,
 };
@@ -94,8 +94,13 @@ impl RunJournal for Deadly {
     async fn conclude(&self, conclusion: &Conclusion) -> PortResult<()> {
         self.gate.around("conclude", self.store.conclude(conclusion)).await
     }
-    async fn abandon_dead(&self, scope: &str, found_at: Timestamp) -> PortResult<Vec<RunId>> {
-        self.gate.around("abandon_dead", self.store.abandon_dead(scope, found_at)).await
+    async fn abandon_dead(
+        &self,
+        scope: &str,
+        found_at: Timestamp,
+        lock: Option<&LockKey>,
+    ) -> PortResult<Vec<RunId>> {
+        self.gate.around("abandon_dead", self.store.abandon_dead(scope, found_at, lock)).await
     }
     async fn run(&self, run_id: RunId) -> PortResult<Option<RunRow>> {
         self.gate.around("run", self.store.run(run_id)).await
@@ -125,8 +130,8 @@ impl ParameterStore for Deadly {
     async fn publications(&self, scope: &str, limit: u32) -> PortResult<Vec<Publication>> {
         self.gate.around("publications", self.store.publications(scope, limit)).await
     }
-    async fn publish(&self, publication: &Publication) -> PortResult<()> {
-        self.gate.around("publish", self.store.publish(publication)).await
+    async fn publish(&self, publication: &Publication, lock: Option<&LockKey>) -> PortResult<()> {
+        self.gate.around("publish", self.store.publish(publication, lock)).await
     }
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>> {
         self.gate.around("mark", self.store.mark(scope)).await
@@ -159,6 +164,9 @@ struct DeadlyLock {
 
 #[async_trait]
 impl ScopeLock for DeadlyLock {
+    fn key(&self) -> LockKey {
+        self.lock.key()
+    }
     async fn lost(&self) -> PortError {
         self.lock.lost().await
     }

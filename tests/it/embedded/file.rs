@@ -235,7 +235,10 @@ async fn a_writer_that_dies_leaves_nothing_half_written() {
     drop(transaction);
     drop(shell);
     assert_eq!(database.run(run_id).await.unwrap().unwrap().status, RunStatus::Running);
-    assert_eq!(database.abandon_dead("a", at("2026-02-01T00:00:00Z")).await.unwrap(), [run_id]);
+    assert_eq!(
+        database.abandon_dead("a", at("2026-02-01T00:00:00Z"), None).await.unwrap(),
+        [run_id]
+    );
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ impl Services for MemoryDesk {
             reason: reason.to_owned(),
             comment: ask.reason,
         };
-        self.store.publish(&publication).await.map_err(ServiceError::Store)?;
+        self.store.publish(&publication, None).await.map_err(ServiceError::Store)?;
         Ok(publication)
     }
 

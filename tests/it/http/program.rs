@@ -9,10 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use speedfit::adapters::sqlserver::Login;
 
 use super::{OPERATE, READ};
+use crate::sqlserver_pipeline::settings;
 use crate::support::program::{Desk, incidents};
+use crate::tds::Fault;
+use crate::tds_store::StoreServer;
 
 const HEADER: &str = "incident_id,region,occurred_at,priority,distance_km,travel_time_s\n";
 
@@ -41,10 +46,14 @@ struct Server {
 impl Server {
     fn start(desk: &Desk, args: &[&str], tokens: Option<&str>) -> Self {
         let mut command = desk.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(tokens) = tokens {
             command.env("SPEEDFIT_API_TOKENS", tokens);
         }
+        Self::start_as(&mut command)
+    }
+
+    fn start_as(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -430,4 +439,37 @@ fn it_does_not_listen_to_everyone_without_tokens() {
     assert!(told.contains("entry 1") && !told.contains("hunter2"), "{told}");
     let odd = desk.expect(3, &["serve", "--bind", "localhost"]);
     assert!(odd.stderr.contains("http.bind"), "{}", odd.stderr);
+}
+
+/// A password that is rotated while the server works: each new connection has the one of the moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_opened_with_the_secret_of_the_moment() {
+    let server = StoreServer::start().await;
+    server.migrated().await;
+    let desk = Desk::new();
+    let options = server.server_options();
+    let Login::Password { password, .. } = &options.login else { unreachable!() };
+    let password = password.expose_secret().to_owned();
+    desk.write("password", &password);
+    let store = format!("[store]\nkind = \"sqlserver\"\nattempts = 1\n{}", settings(&options));
+    desk.write("server.toml", &store);
+    let (runs, faults) = ("/api/v1/runs", server.server.faults().clone());
+    let next = || server.server.journal().count("runs") + 1;
+    let n_logins = || server.server.journal().count("login");
+    let mut command = desk.command(&["serve", "--bind", "127.0.0.1:0", "--config", "server.toml"]);
+    command.env("SPEEDFIT_STORE_PASSWORD_FILE", desk.path("password"));
+    tokio::task::block_in_place(|| {
+        let api = Server::start_as(&mut command);
+        assert_eq!(api.get(runs).0, 200);
+        let n_before = n_logins();
+        // What was opened stays open, whatever the file says.
+        desk.write("password", "another");
+        assert_eq!((api.get(runs).0, n_logins()), (200, n_before));
+        faults.on("runs", next(), Fault::DropBefore);
+        assert_eq!(api.get(runs).0, 503);
+        let (status, told) = api.get(runs);
+        assert!(status == 500 && told["detail"].as_str().unwrap().contains("18456"), "{told}");
+        desk.write("password", &password);
+        assert_eq!(api.get(runs).0, 200);
+    });
 }

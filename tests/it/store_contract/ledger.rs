@@ -94,7 +94,10 @@ pub(super) async fn only_legal_moves_are_made(f: &Fixture) {
             assert_eq!(moved.is_ok(), legal, "{from} -> {to}: {moved:?}");
             let after = f.store.run(run_id).await.unwrap().unwrap();
             if let Err(error) = moved {
-                assert_eq!(error.kind, FailureKind::Internal, "{from} -> {to}");
+                // A run that is abandoned was so marked by the next holder of its lock.
+                let lost = from == RunStatus::Abandoned && to != RunStatus::Requested;
+                let kind = if lost { FailureKind::LockLost } else { FailureKind::Internal };
+                assert_eq!(error.kind, kind, "{from} -> {to}");
                 assert_eq!(after, before, "{from} -> {to}");
             } else {
                 assert_eq!(after.status, to);
@@ -154,7 +157,7 @@ pub(super) async fn only_running_runs_of_the_scope_are_abandoned(f: &Fixture) {
     let alive = running(&*f.store, &b).await.unwrap();
 
     let found_at = at("2026-02-01T02:00:00Z");
-    assert_eq!(f.other.abandon_dead(&a, found_at).await.unwrap(), dead);
+    assert_eq!(f.other.abandon_dead(&a, found_at, None).await.unwrap(), dead);
     for id in dead {
         let row = f.store.run(id).await.unwrap().unwrap();
         assert_eq!((row.status, row.exit_code), (RunStatus::Abandoned, None));
@@ -166,7 +169,7 @@ pub(super) async fn only_running_runs_of_the_scope_are_abandoned(f: &Fixture) {
     for (id, status) in untouched {
         assert_eq!(f.store.run(id).await.unwrap().unwrap().status, status, "{id}");
     }
-    assert_eq!(f.store.abandon_dead(&a, found_at).await.unwrap(), []);
+    assert_eq!(f.store.abandon_dead(&a, found_at, None).await.unwrap(), []);
     assert!(f.store.conclude(&ending(dead[0], RunStatus::Done)).await.is_err());
 }
 
@@ -197,7 +200,7 @@ pub(super) async fn what_is_not_there_is_none(f: &Fixture) {
     assert_eq!(f.store.mark(&f.scope("none")).await.unwrap(), None);
     assert_eq!(f.store.current(&f.scope("none")).await.unwrap(), None);
     assert_eq!(
-        f.store.abandon_dead(&f.scope("none"), at("2026-02-01T00:00:00Z")).await.unwrap(),
+        f.store.abandon_dead(&f.scope("none"), at("2026-02-01T00:00:00Z"), None).await.unwrap(),
         []
     );
 }

@@ -108,7 +108,7 @@ pub(super) async fn the_mark_moves_by_hand(f: &Fixture) {
         comment: "bad feed “again”".to_owned(),
         ..publication(&scope, first, "rollback")
     };
-    f.store.publish(&back).await.unwrap();
+    f.store.publish(&back, None).await.unwrap();
     assert_eq!(f.other.mark(&scope).await.unwrap(), Some(back.clone()));
     let parameters = f.other.current(&scope).await.unwrap().unwrap().parameters;
     assert_eq!(parameters, set(&["A"], 60.0).parameters);
@@ -132,7 +132,7 @@ pub(super) async fn only_sets_that_are_there_are_published_by_hand(f: &Fixture) 
         (alive, FailureKind::Refused),
         (empty, FailureKind::Refused),
     ] {
-        let error = f.store.publish(&publication(&a, run_id, "publish")).await.unwrap_err();
+        let error = f.store.publish(&publication(&a, run_id, "publish"), None).await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
         assert_eq!(f.other.mark(&a).await.unwrap().unwrap().run_id, of_a);
         assert_eq!(f.other.publications(&a, 0).await.unwrap().len(), 1);
@@ -153,7 +153,7 @@ pub(super) async fn what_is_current_or_alive_is_never_pruned(f: &Fixture) {
     let left = f.other.parameter_set(old).await.unwrap().unwrap();
     assert_eq!((left.groups, left.parameters), (vec![], vec![]));
     assert_eq!(f.other.run(old).await.unwrap().unwrap().status, RunStatus::Done);
-    assert!(store.publish(&publication(&scope, old, "rollback")).await.is_err());
+    assert!(store.publish(&publication(&scope, old, "rollback"), None).await.is_err());
 
     assert_eq!(store.prune(&all, Prune::Run).await.unwrap(), 1);
     assert_eq!(f.other.run(old).await.unwrap(), None);

@@ -113,6 +113,7 @@ pub(crate) fn ending(run_id: RunId, status: RunStatus) -> Conclusion {
         set: ParameterSet::default(),
         refusals: Vec::new(),
         publication: None,
+        lock: None,
     }
 }
 

@@ -65,6 +65,9 @@ fn parse(text: &str) -> ServerOptions {
     }
 }
 
+/// Held while a database is made or dropped. Babelfish differs: two at once collide.
+static CHANGING: Mutex<()> = Mutex::const_new(());
+
 /// A database of one test, dropped with this value.
 pub(crate) struct TestDatabase {
     master: ServerOptions,
@@ -76,7 +79,6 @@ impl TestDatabase {
     /// A new one on the engine, or `None` where there is no engine.
     pub(crate) async fn create() -> Option<Self> {
         static N: AtomicU32 = AtomicU32::new(0);
-        static CREATING: Mutex<()> = Mutex::const_new(());
         let master = engine()?;
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let name = format!(
@@ -85,10 +87,9 @@ impl TestDatabase {
             std::process::id(),
             N.fetch_add(1, Ordering::Relaxed)
         );
-        // Babelfish differs: two at once collide.
-        let creating = CREATING.lock().await;
+        let changing = CHANGING.lock().await;
         batch(&master, &format!("CREATE DATABASE [{name}]")).await.unwrap();
-        drop(creating);
+        drop(changing);
         let options = ServerOptions { database: name, ..master.clone() };
         Some(Self { master, options })
     }
@@ -146,7 +147,10 @@ async fn drop_database(master: &ServerOptions, name: &str) {
         let alone = format!("ALTER DATABASE [{name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE");
         // Babelfish differs: it has no such statement.
         let _ = batch(master, &alone).await;
-        match batch(master, &format!("DROP DATABASE [{name}]")).await {
+        let changing = CHANGING.lock().await;
+        let dropped = batch(master, &format!("DROP DATABASE [{name}]")).await;
+        drop(changing);
+        match dropped {
             Ok(_) => return,
             Err(error) => why = Some(error),
         }

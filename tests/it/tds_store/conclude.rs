@@ -1,6 +1,6 @@
 //! The transaction that ends a run.
 
-use super::statements::{change, refused};
+use super::statements::{change, held_column, is_held, refused};
 use crate::tds::{Call, Column, ColumnType, Reply, SqlError, SqliteBackend, Statement};
 
 pub(super) fn install(backend: &SqliteBackend) {
@@ -9,12 +9,14 @@ pub(super) fn install(backend: &SqliteBackend) {
         // The call as a whole is undone after an error, a savepoint of its own without one.
         call.connection.execute_batch("SAVEPOINT conclude").map_err(|error| refused(&error))?;
         let (n_moved, n_kept) = conclude(call, statement)?;
-        let whole = n_moved == 1 && statement.p(17).as_int() == Some(n_kept);
+        let held = statement.p(18).is_null() || is_held(call, statement.p(24));
+        let whole = n_moved == 1 && statement.p(17).as_int() == Some(n_kept) && held;
         let end = if whole { "RELEASE conclude" } else { "ROLLBACK TO conclude; RELEASE conclude" };
         call.connection.execute_batch(end).map_err(|error| refused(&error))?;
         Ok(Reply::row(vec![
             (Column::new("n_moved", ColumnType::BigInt), n_moved.into()),
             (Column::new("n_kept", ColumnType::BigInt), n_kept.into()),
+            (held_column(), i64::from(held).into()),
         ]))
     });
 }
@@ -22,6 +24,7 @@ pub(super) fn install(backend: &SqliteBackend) {
 /// What operators do with runs that are over.
 fn install_operations(backend: &SqliteBackend) {
     backend.handle("publish_run", |call, statement| {
+        call.connection.execute_batch("SAVEPOINT publish").map_err(|error| refused(&error))?;
         let publish = "INSERT INTO \"speedfit.publication\" (
                 id, scope, run_id, published_at, published_by, reason, comment
             )
@@ -33,7 +36,10 @@ fn install_operations(backend: &SqliteBackend) {
             ON CONFLICT (scope) DO UPDATE
             SET run_id = excluded.run_id, publication_id = excluded.publication_id";
         change(call, mark, statement)?;
-        Ok(Reply::none())
+        let held = is_held(call, statement.p(7));
+        let end = if held { "RELEASE publish" } else { "ROLLBACK TO publish; RELEASE publish" };
+        call.connection.execute_batch(end).map_err(|error| refused(&error))?;
+        Ok(Reply::row(vec![(held_column(), i64::from(held).into())]))
     });
     backend.handle("prune_run", |call, statement| {
         let may = "status NOT IN ('requested', 'running')

@@ -69,8 +69,22 @@ pub(super) fn install(backend: &SqliteBackend) {
             SET status = 'abandoned', finished_at = ?2, message = ?3
             WHERE scope = ?1 AND status = 'running'
             RETURNING id";
-        ids(call, sql, statement)
+        call.connection.execute_batch("SAVEPOINT abandon").map_err(|error| refused(&error))?;
+        let reply = ids(call, sql, statement)?;
+        let is_held = is_held(call, statement.p(4));
+        let end = if is_held { "RELEASE abandon" } else { "ROLLBACK TO abandon; RELEASE abandon" };
+        call.connection.execute_batch(end).map_err(|error| refused(&error))?;
+        Ok(reply.and_rows(vec![held_column()], vec![vec![i64::from(is_held).into()]]))
     });
+}
+
+/// Whether the lock of that name is held, where one is named.
+pub(super) fn is_held(call: &Call<'_>, lock: &Value) -> bool {
+    lock.as_text().is_none_or(|lock| lock.is_empty() || call.locks.owner(lock).is_some())
+}
+
+pub(super) fn held_column() -> Column {
+    Column::new("is_held", ColumnType::Int)
 }
 
 fn install_locks(backend: &SqliteBackend) {

@@ -42,9 +42,10 @@ use self::relation::Relation;
 use self::selecting::Selecting;
 use super::connection::Connector;
 use super::error::{ServerError, SqlServerError, UnitError};
+use super::options::{Section, ServerOptions};
 use super::retry::BackOff;
 use crate::domain::RecordBatch;
-use crate::ports::{Clock, Lengths, PortResult, ReadQuery, RecordSource};
+use crate::ports::{Clock, Lengths, PortResult, ReadQuery, RecordSource, with_causes};
 
 pub use options::{Isolation, Partition, RecordsFrom, SourceOptions};
 
@@ -63,22 +64,17 @@ impl SqlServerSource {
     /// [`Malformed`](crate::ports::FailureKind::Malformed) for a name that cannot be a table's, or a
     /// query that is not one `SELECT`.
     pub fn new(options: SourceOptions, clock: Arc<dyn Clock>) -> PortResult<Self> {
-        let connector = Connector::new(options.server.clone(), clock);
-        let relation = Relation::new(&options.records).map_err(|source| SqlServerError {
-            doing: "read records".to_owned(),
-            server: connector.options().to_string(),
-            source,
-        })?;
+        let server = ServerOptions { section: Section::Source, ..options.server.clone() };
+        let connector = Connector::new(server, clock);
+        let relation = Relation::new(&options.records)
+            .map_err(|source| SqlServerError::new("read records", connector.options(), source))?;
         let back_off = BackOff::new(options.retry);
         Ok(Self { options, relation, connector, back_off })
     }
 
     fn failed(&self, source: UnitError) -> SqlServerError {
-        SqlServerError {
-            doing: format!("read the records of {}", self.relation),
-            server: self.connector.options().to_string(),
-            source,
-        }
+        let doing = format!("read the records of {}", self.relation);
+        SqlServerError::new(doing, self.connector.options(), source)
     }
 
     /// The whole reading, once.
@@ -152,7 +148,10 @@ impl SqlServerSource {
                 return Err(failure);
             }
             if isolation == Isolation::Auto && isolation::is_snapshot_refused(&failure) {
-                warn!("there are no snapshots to be had, reading what is committed: {failure}");
+                warn!(
+                    "there are no snapshots to be had, reading what is committed: {}",
+                    with_causes(&failure)
+                );
                 isolation = Isolation::ReadCommitted;
                 continue;
             }
@@ -160,7 +159,8 @@ impl SqlServerSource {
             let Some(wait) = self.back_off.wait(failure.retry_class(), n_failed) else {
                 return Err(failure);
             };
-            warn!(n_failed, wait_ms = wait.as_millis(), "beginning anew: {failure}");
+            let why = with_causes(&failure);
+            warn!(n_failed, wait_ms = wait.as_millis(), "beginning anew: {why}");
             self.connector.clock().sleep(wait).await;
         }
     }

@@ -1,5 +1,5 @@
--- conclude_run: @P1 run, @P2 status before, @P3 status, @P4 finished_at, @P5 rows_read, @P6 rows_refused, @P7 rows_used, @P8 groups_fitted, @P9 groups_pooled, @P10 groups_fallback, @P11 groups_carried_over, @P12 groups_failed, @P13 groups_cancelled, @P14 exit_code, @P15 message, @P16 load_key, @P17 rows staged, @P18 run to publish or NULL, @P19 its scope, @P20 published_at, @P21 published_by, @P22 reason, @P23 comment
-DECLARE @n_moved bigint, @n_kept bigint = 0, @publication_id bigint;
+-- conclude_run: @P1 run, @P2 status before, @P3 status, @P4 finished_at, @P5 rows_read, @P6 rows_refused, @P7 rows_used, @P8 groups_fitted, @P9 groups_pooled, @P10 groups_fallback, @P11 groups_carried_over, @P12 groups_failed, @P13 groups_cancelled, @P14 exit_code, @P15 message, @P16 load_key, @P17 rows staged, @P18 run to publish or NULL, @P19 its scope, @P20 published_at, @P21 published_by, @P22 reason, @P23 comment, @P24 holder's lock or empty
+DECLARE @n_moved bigint, @n_kept bigint = 0, @publication_id bigint, @is_held int = 1;
 BEGIN TRANSACTION;
 UPDATE {schema}.run
 SET
@@ -65,9 +65,17 @@ BEGIN
         IF @@ROWCOUNT = 0
             INSERT INTO {schema}.current_run (scope, run_id, publication_id)
             VALUES (@P19, @P18, @publication_id);
+        -- Last, with the rows of the run and of the mark locked: whoever takes the lock after this
+        -- waits in `abandon_runs` for the end of this transaction.
+        IF @P24 <> N''
+            SET @is_held =
+                CASE WHEN APPLOCK_TEST('public', @P24, 'Exclusive', 'Session') = 0 THEN 1 ELSE 0 END;
     END;
-    COMMIT TRANSACTION;
+    IF @is_held = 1
+        COMMIT TRANSACTION;
+    ELSE
+        ROLLBACK TRANSACTION;
 END
 ELSE
     ROLLBACK TRANSACTION;
-SELECT @n_moved AS n_moved, @n_kept AS n_kept;
+SELECT @n_moved AS n_moved, @n_kept AS n_kept, @is_held AS is_held;

@@ -11,7 +11,8 @@ FROM (
     (N'refusal', N'SELECT'), (N'refusal', N'INSERT'),
     (N'publication', N'SELECT'), (N'publication', N'INSERT'),
     (N'current_run', N'SELECT'), (N'current_run', N'INSERT'), (N'current_run', N'UPDATE'),
-    (N'staged_row', N'SELECT'), (N'staged_row', N'INSERT'), (N'staged_row', N'DELETE')
+    (N'staged_row', N'SELECT'), (N'staged_row', N'INSERT'), (N'staged_row', N'DELETE'),
+    (N'settings', N'SELECT'), (N'settings', N'INSERT')
 ) AS n (table_name, permission)
 WHERE COALESCE(
     HAS_PERMS_BY_NAME(N'{schema_in_text}.' + n.table_name, N'OBJECT', n.permission), 0
