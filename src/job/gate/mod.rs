@@ -22,7 +22,7 @@ mod watch;
 use jiff::Timestamp;
 
 use crate::domain::{
-    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunRow, Severity, Window,
+    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunCounts, RunRow, Severity, Window,
 };
 use crate::fit::Sample;
 
@@ -114,6 +114,8 @@ pub(crate) struct Night<'a> {
     n_without_fit: usize,
     before: Before<'a>,
     before_as_of: Option<Timestamp>,
+    /// All of its rows.
+    before_counts: Option<RunCounts>,
 }
 
 /// What of a run the gate is asked about.
@@ -130,6 +132,8 @@ pub(crate) struct Question<'a> {
     pub(crate) current: Option<&'a ParameterSet>,
     /// As of when its run looked.
     pub(crate) current_as_of: Option<Timestamp>,
+    /// Rows of its run, where the ledger still knows.
+    pub(crate) current_counts: Option<RunCounts>,
 }
 
 impl Question<'_> {
@@ -150,6 +154,7 @@ impl Question<'_> {
             n_without_fit,
             before: Before::of(self.current, met),
             before_as_of: self.current_as_of,
+            before_counts: self.current_counts,
         };
         night.findings()
     }
