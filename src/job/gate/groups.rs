@@ -145,7 +145,7 @@ impl Night<'_> {
         let usual = weighted_median(
             sizes
                 .values()
-                .filter(|s| s.before > 0.0)
+                .filter(|s| s.before > 0.0 && s.n_rows > 0)
                 .map(|s| (s.now / s.before, s.before))
                 .collect(),
         );
