@@ -9,6 +9,7 @@ mod ages;
 mod before;
 mod groups;
 mod histogram;
+mod history;
 mod new_rows;
 mod refused;
 mod repeats;
@@ -166,6 +167,7 @@ impl Night<'_> {
             self.unreadable(),
             self.constant(),
             self.distribution(),
+            self.history(),
             self.refused_values(),
             self.zero_values(),
             self.refused_others(),
@@ -226,13 +228,10 @@ pub(crate) fn newest_known(set: Option<&ParameterSet>) -> Option<Timestamp> {
     Before::of(set, |_| true).newest()
 }
 
-/// What a group's rows looked like.
-pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> Observed {
-    let mut values = watch.refused.clone();
-    for sample in samples {
-        values.add(sample.distance_km, f64::from(sample.travel_time_s));
-    }
-    Observed {
+/// What a group's rows looked like, and those of them no newer than the published set's newest.
+pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> (Observed, Observed) {
+    let values = history::values(watch, samples);
+    let all = Observed {
         oldest: watch.oldest(),
         newest: watch.newest(),
         n_used: samples.len() as u64,
@@ -242,7 +241,8 @@ pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> Observed {
         distance_km: values.distance_km.percentiles(),
         travel_time_s: values.travel_time_s.percentiles(),
         speed_kmh: values.speed_kmh.percentiles(),
-    }
+    };
+    (all, history::earlier(watch, &values))
 }
 
 fn refuse(rule: GateRule, message: String, remedy: impl Into<String>) -> GateFinding {
