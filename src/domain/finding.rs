@@ -34,6 +34,8 @@ named_enum! {
         Stale = "stale",
         /// Records of the future.
         Future = "future",
+        /// The rows behind the last published set are not what they were.
+        History = "history",
         /// The rows that came since the last published set.
         NewRows = "new_rows",
     }
@@ -75,6 +77,10 @@ impl GateRule {
             }
             Self::Stale => "check that the feed still delivers; or raise `gate.max_age_days`",
             Self::Future => "check `time_zone` and the clocks of the dispatch system",
+            Self::History => {
+                "check what the export changed: a correction of old records is said once, and \
+                 published"
+            }
             Self::NewRows => {
                 "mend the newest records at their source: the older ones are as they were"
             }

@@ -246,7 +246,7 @@ impl<'a> Collector<'a> {
         let (n_classes, keeps_times) = (self.classes.len(), self.keeps_times);
         let moments = self.watch.moments;
         let group = &mut self.groups[at];
-        group.watch.accept(&moments, row);
+        group.watch.accept(&moments, row, &sample);
         group.note_parent(row);
         grow(&mut group.samples, 1);
         group.samples.push(sample);
@@ -304,14 +304,14 @@ impl<'a> Collector<'a> {
             let at = self.shown_place_of(row, region)?;
             let group = &mut self.groups[at];
             group.n_refused += 1;
-            group.watch.refuse(kind, row);
+            group.watch.refuse(kind, &self.watch.moments, row);
             group.note_parent(row);
         } else if let Some(at) = self.place_of(row, region, |collector| {
             collector.groups.len() - collector.n_shown < collector.limits.max_groups
         }) {
             let group = &mut self.groups[at];
             group.n_refused += 1;
-            group.watch.refuse(kind, row);
+            group.watch.refuse(kind, &self.watch.moments, row);
         }
         Ok(())
     }

@@ -345,7 +345,8 @@ impl<'a> Run<'a> {
         let (plan, clock) = (plan.clone(), Arc::clone(&world.clock));
         let judging = move || {
             let as_of = row.as_ref().map(super::gate::as_of_run);
-            let current = Current { set: current.as_ref(), as_of };
+            let counts = row.as_ref().map(|row| row.counts);
+            let current = Current { set: current.as_ref(), as_of, counts };
             judging.in_scope(|| judge(&plan, fitted, current, begun, &*clock))
         };
         Ok(off_thread(judging).await)

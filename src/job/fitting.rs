@@ -60,6 +60,9 @@ pub struct FittedGroup {
     pub choice: String,
     /// What its rows looked like.
     pub observed: Observed,
+    /// What those of them looked like that are no newer than the newest of the published set, as far as
+    /// they have a distance and a time.
+    pub earlier: Observed,
     /// Its records that are no newer than the newest of the published set.
     pub n_old: u64,
 }

@@ -77,6 +77,7 @@ pub(super) struct GroupFits {
     pub(super) compared: Option<Compared>,
     held_out_from: Option<Timestamp>,
     observed: Observed,
+    earlier: Observed,
     n_old: u64,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
@@ -105,6 +106,7 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         held_out_from: task.cut.and_then(|(cut, _)| Timestamp::from_second(cut.into()).ok()),
         fits: work.fits,
         observed: work.observed,
+        earlier: work.earlier,
         n_old,
         observations: is_refitted.then_some(work.observations),
     }
@@ -120,6 +122,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 struct Work {
     shortest_km: f64,
     observed: Observed,
+    earlier: Observed,
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
@@ -136,6 +139,7 @@ impl Work {
         Self {
             shortest_km: 0.0,
             observed: Observed::default(),
+            earlier: Observed::default(),
             longest_km: 0.0,
             class_shares: Vec::new(),
             bins: Vec::new(),
@@ -151,7 +155,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
     let distances = || group.samples.iter().map(|s| s.distance_km);
     let shortest_km = distances().reduce(f64::min).unwrap_or_default();
     let longest_km = distances().fold(0.0, f64::max);
-    let observed = gate::observed(&group.watch, &group.samples);
+    let (observed, earlier) = gate::observed(&group.watch, &group.samples);
     // The parts first: they copy, and what is left is then moved.
     let parts = (task.cut)
         .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
@@ -174,6 +178,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
         current_metrics: task.current_metrics(&group.key, &observations),
         compared: task.comparison.compare(&group.key, &observations, stopped),
         observed,
+        earlier,
         fits,
         observations,
     }
@@ -262,6 +267,7 @@ impl GroupFits {
             held_out_from: self.held_out_from,
             choice,
             observed: self.observed,
+            earlier: self.earlier,
             n_old: self.n_old,
         }
     }

@@ -28,7 +28,8 @@ pub struct JudgeRules {
     pub bounds: Vec<Bound>,
     /// Widest interval of a speed, its upper end over its lower; 0 is no limit.
     pub max_interval_ratio: f64,
-    /// Largest relative change of the predicted median time against the current set.
+    /// Largest relative change of the predicted median time against the current set: so much longer, or
+    /// as many times shorter.
     pub max_time_change: f64,
     /// Where that change is looked at, km; beyond the group's longest trip, at that trip.
     pub reference_distances_km: Vec<f64>,
@@ -155,11 +156,14 @@ impl JudgeRules {
         self.reference_distances_km.iter().find_map(|&reference_km| {
             let distance_km = reference_km.min(group.longest_km);
             let change = after.median_s(distance_km) / before.median_s(distance_km) - 1.0;
-            (change.abs() > self.max_time_change).then(|| {
+            let max = self.max_time_change;
+            // As many times shorter as it may be longer: what is confused goes both ways.
+            let max = if change < 0.0 { max / (1.0 + max) } else { max };
+            (change.abs() > max).then(|| {
                 format!(
                     "the median time at {distance_km:.1} km changes by {:+.0} %, more than {:.0} %",
                     change * 100.0,
-                    self.max_time_change * 100.0
+                    max * 100.0
                 )
             })
         })

@@ -48,6 +48,8 @@ pub struct Current<'a> {
     pub set: Option<&'a ParameterSet>,
     /// As of when its run looked, where the ledger still knows.
     pub as_of: Option<Timestamp>,
+    /// Its rows, likewise.
+    pub counts: Option<RunCounts>,
 }
 
 /// Judges what was fitted against the current set.
@@ -117,6 +119,7 @@ pub fn gate_findings(
         set,
         current: current.set,
         current_as_of: current.as_of,
+        current_counts: current.counts,
     };
     question.findings(|key| plan.asks_for(key))
 }

@@ -12,6 +12,7 @@ mod file_export;
 mod file_source;
 mod fit_reference;
 mod gate;
+mod honest_year;
 mod http;
 mod imports;
 mod job;

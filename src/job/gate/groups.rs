@@ -19,6 +19,13 @@ const MIN_WITHOUT_FIT: usize = 3;
 /// with like.
 const MIN_OVERLAP: f64 = 0.3;
 
+/// Share of the published set's span from which on the window still holds it whole.
+const WHOLE: f64 = 0.98;
+
+/// Factor by which there are more or fewer records of the time that both hold, from which on that is
+/// said: old records are corrected, a few at a time.
+const WARN_ROW_FACTOR: f64 = 1.04;
+
 /// Records of a region from which on their number is compared.
 const MIN_REGION: f64 = 100.0;
 
@@ -115,8 +122,19 @@ impl Night<'_> {
             return None;
         }
         let factor = n_now / n_before;
-        if (1.0 / limit..=limit).contains(&factor) {
-            return None;
+        let is_within = |limit: f64| (1.0 / limit..=limit).contains(&factor);
+        if is_within(limit) {
+            let is_whole = self.overlap().is_some_and(|overlap| overlap >= WHOLE);
+            let is_said = is_whole && !is_within(WARN_ROW_FACTOR);
+            return is_said.then(|| {
+                let message = format!(
+                    "{} {what}, where the published set has {}: {} of them",
+                    whole(n_now),
+                    whole(n_before),
+                    percent(factor)
+                );
+                warn(GateRule::RowCount, message)
+            });
         }
         let (n_before, n_now) = (whole(n_before), whole(n_now));
         let (how, why) = if factor > 1.0 {
@@ -145,7 +163,7 @@ impl Night<'_> {
         let usual = weighted_median(
             sizes
                 .values()
-                .filter(|s| s.before > 0.0)
+                .filter(|s| s.before > 0.0 && s.n_rows > 0)
                 .map(|s| (s.now / s.before, s.before))
                 .collect(),
         );

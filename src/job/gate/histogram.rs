@@ -24,6 +24,17 @@ impl Histogram {
         self.0.values().sum()
     }
 
+    /// What is left without these, which are among them.
+    fn without(&self, part: &Self) -> Self {
+        let mut left = self.clone();
+        for (bin, n) in &part.0 {
+            if let Some(all) = left.0.get_mut(bin) {
+                *all = all.saturating_sub(*n);
+            }
+        }
+        left
+    }
+
     /// Missing where nothing was counted.
     pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let n = self.n();
@@ -81,6 +92,15 @@ impl Values {
 
     pub(crate) fn n(&self) -> u64 {
         self.distance_km.n()
+    }
+
+    /// What is left without these, which are among them.
+    pub(crate) fn without(&self, part: &Self) -> Self {
+        Self {
+            distance_km: self.distance_km.without(&part.distance_km),
+            travel_time_s: self.travel_time_s.without(&part.travel_time_s),
+            speed_kmh: self.speed_kmh.without(&part.speed_kmh),
+        }
     }
 }
 

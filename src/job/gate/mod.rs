@@ -9,6 +9,7 @@ mod ages;
 mod before;
 mod groups;
 mod histogram;
+mod history;
 mod new_rows;
 mod refused;
 mod repeats;
@@ -22,7 +23,7 @@ mod watch;
 use jiff::Timestamp;
 
 use crate::domain::{
-    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunRow, Severity, Window,
+    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunCounts, RunRow, Severity, Window,
 };
 use crate::fit::Sample;
 
@@ -114,6 +115,8 @@ pub(crate) struct Night<'a> {
     n_without_fit: usize,
     before: Before<'a>,
     before_as_of: Option<Timestamp>,
+    /// All of its rows.
+    before_counts: Option<RunCounts>,
 }
 
 /// What of a run the gate is asked about.
@@ -130,6 +133,8 @@ pub(crate) struct Question<'a> {
     pub(crate) current: Option<&'a ParameterSet>,
     /// As of when its run looked.
     pub(crate) current_as_of: Option<Timestamp>,
+    /// Rows of its run, where the ledger still knows.
+    pub(crate) current_counts: Option<RunCounts>,
 }
 
 impl Question<'_> {
@@ -150,6 +155,7 @@ impl Question<'_> {
             n_without_fit,
             before: Before::of(self.current, met),
             before_as_of: self.current_as_of,
+            before_counts: self.current_counts,
         };
         night.findings()
     }
@@ -161,6 +167,7 @@ impl Night<'_> {
             self.unreadable(),
             self.constant(),
             self.distribution(),
+            self.history(),
             self.refused_values(),
             self.zero_values(),
             self.refused_others(),
@@ -221,13 +228,10 @@ pub(crate) fn newest_known(set: Option<&ParameterSet>) -> Option<Timestamp> {
     Before::of(set, |_| true).newest()
 }
 
-/// What a group's rows looked like.
-pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> Observed {
-    let mut values = watch.refused.clone();
-    for sample in samples {
-        values.add(sample.distance_km, f64::from(sample.travel_time_s));
-    }
-    Observed {
+/// What a group's rows looked like, and those of them no newer than the published set's newest.
+pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> (Observed, Observed) {
+    let values = history::values(watch, samples);
+    let all = Observed {
         oldest: watch.oldest(),
         newest: watch.newest(),
         n_used: samples.len() as u64,
@@ -237,7 +241,8 @@ pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> Observed {
         distance_km: values.distance_km.percentiles(),
         travel_time_s: values.travel_time_s.percentiles(),
         speed_kmh: values.speed_kmh.percentiles(),
-    }
+    };
+    (all, history::earlier(watch, &values))
 }
 
 fn refuse(rule: GateRule, message: String, remedy: impl Into<String>) -> GateFinding {

@@ -65,8 +65,34 @@ impl Night<'_> {
             (self.watch.total.n_others, "were refused for a field that is missing or not known"),
             (self.rules.max_refused_others, self.rules.max_refused_others_rise),
             of,
-        )?;
-        Some(refuse(rule, what, rule.remedy()))
+        );
+        Some(refuse(rule, what.or_else(|| self.more_others())?, rule.remedy()))
+    }
+
+    /// The same rise, rows that name no group included: of those the published set says nothing, and
+    /// its run's row in the ledger only how many were refused in all.
+    fn more_others(&self) -> Option<String> {
+        let (now, before) = (&self.watch.total, self.before_counts?);
+        if !self.is_comparable() || !self.is_enough(now.n_rows()) {
+            return None;
+        }
+        let of_values = |o: &Observed| o.n_refused_values + o.n_refused_zeros;
+        let n_values: u64 = self.before.rows().map(|(_, o)| of_values(o)).sum();
+        let n_before = before.rows_refused.saturating_sub(n_values);
+        let (before, max_rise) =
+            (share(n_before, before.rows_read), self.rules.max_refused_others_rise);
+        let share = share(now.n_others, now.n_rows());
+        (share > before + max_rise).then(|| {
+            format!(
+                "{} of {} rows were refused for a field that is missing or not known, {}; the \
+                 published set had {}, and at most {} more is accepted",
+                count(now.n_others),
+                count(now.n_rows()),
+                percent(share),
+                percent(before),
+                percent(max_rise)
+            )
+        })
     }
 
     /// Says that a share of the rows is above its limit, or further above that of the published set
@@ -97,7 +123,7 @@ impl Night<'_> {
         let (before, now) = (share(n_before, n_all_before), share(n_now, n_all_now));
         (now > before + max_rise).then(|| {
             format!(
-                "{what}; in the published set it were {}, and {} more are let pass",
+                "{what}; the published set had {}, and at most {} more is accepted",
                 percent(before),
                 percent(max_rise)
             )

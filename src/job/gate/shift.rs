@@ -56,7 +56,7 @@ impl OtherUnit {
 }
 
 impl Shift {
-    fn of(now: &Observed, before: &Observed) -> Option<Self> {
+    pub(super) fn of(now: &Observed, before: &Observed) -> Option<Self> {
         let of = |now: Option<Percentiles>, before: Option<Percentiles>| {
             let ratios = now?.ratios(&before?);
             ratios.iter().all(|ratio| *ratio > 0.0 && ratio.is_finite()).then_some(ratios)
@@ -92,7 +92,7 @@ impl Shift {
     }
 
     /// What has moved furthest: its name, which percentile, and the factor.
-    fn furthest(&self) -> (&'static str, &'static str, f64) {
+    pub(super) fn furthest(&self) -> (&'static str, &'static str, f64) {
         let all =
             [("distances", self.distance), ("travel times", self.time), ("speeds", self.speed)];
         let each = all.iter().flat_map(|(what, ratios)| {
@@ -106,7 +106,7 @@ impl Shift {
 }
 
 /// Four significant digits at the most, without zeros behind them.
-fn figure(factor: f64) -> String {
+pub(super) fn figure(factor: f64) -> String {
     match factor {
         f if f >= 100.0 => format!("{f:.0}"),
         f if f >= 0.1 => format!("{f:.2}"),

@@ -70,6 +70,9 @@ enum Reading {
 const PLAUSIBLE_SPEEDS_KMH: std::ops::RangeInclusive<f64> = 3.0..=130.0;
 /// About the median speed of those data sets, km/h.
 const USUAL_SPEED_KMH: f64 = 20.0;
+/// How much further from that speed a unit may lead that a setting names than one that none does: of
+/// metres and feet, the metres are likelier.
+const SETTING_FACTOR: f64 = 2.0;
 /// Share of the rows that another reading must make plausible to be believed.
 const MIN_SHARE: f64 = 0.8;
 
@@ -133,9 +136,16 @@ impl Trial {
         let rivals = readings()
             .zip(&self.plausible)
             .filter(|(reading, (n, _))| own(reading) > 0 && *n as f64 >= 0.9 * most as f64);
-        let off = |(n, sum): &(u64, f64)| (sum / *n as f64 - usual).abs();
+        let is_named = |reading: &Reading| match reading {
+            Reading::Units(d, t) => d.setting.is_some() && t.setting.is_some(),
+            Reading::Swapped => true,
+        };
+        let off = |reading: &Reading, (n, sum): &(u64, f64)| {
+            let more = if is_named(reading) { 0.0 } else { SETTING_FACTOR.ln() };
+            (sum / *n as f64 - usual).abs() + more
+        };
         let (reading, (n, _)) = rivals.min_by(|(a, of_a), (b, of_b)| {
-            own(a).cmp(&own(b)).then_with(|| off(of_a).total_cmp(&off(of_b)))
+            own(a).cmp(&own(b)).then_with(|| off(a, of_a).total_cmp(&off(b, of_b)))
         })?;
         Some(described(reading, units, *n))
     }
@@ -205,11 +215,21 @@ mod tests {
 
     /// Trips of 1 to 6 km at 15 to 30 km/h, as the program reads them in these units.
     fn said(units: Units, true_km: f64, true_s: f64, is_swapped: bool) -> Option<String> {
+        said_at(15.0, units, (true_km, true_s), is_swapped)
+    }
+
+    /// The same at up to twice this speed.
+    fn said_at(
+        kmh: f64,
+        units: Units,
+        (true_km, true_s): (f64, f64),
+        is_swapped: bool,
+    ) -> Option<String> {
         let limits = Limits::default();
         let mut trial = Trial::default();
         for i in 0..100_u32 {
             let km = 1.0 + f64::from(i) * 0.05;
-            let s = km * 3600.0 / (15.0 + f64::from(i % 16));
+            let s = km * 3600.0 / (kmh * (1.0 + f64::from(i % 16) / 15.0));
             let (mut distance, mut time) = (km / true_km, s / true_s);
             if is_swapped {
                 (distance, time) = (time, distance);
@@ -226,6 +246,18 @@ mod tests {
             }
         }
         trial.verdict(units).map(|(what, _)| what)
+    }
+
+    #[test]
+    fn metres_are_likelier_than_feet() {
+        let check = |kmh: f64, true_km: f64, expected: &str| {
+            let told = said_at(kmh, Units::default(), (true_km, 1.0), false).unwrap();
+            assert!(told.ends_with(expected), "{told}, expected {expected}");
+        };
+        check(10.0, 0.001, "as distances in metres");
+        check(30.0, 0.001, "as distances in metres");
+        check(15.0, 0.000_304_8, "as distances in feet");
+        check(30.0, 0.000_304_8, "as distances in feet");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::units::{Trial, Units};
 use super::unread;
 use crate::domain::record::RecordRef;
 use crate::domain::{Limits, RefusalReason};
+use crate::fit::Sample;
 
 /// Examples kept of texts that could not be read: the first by their letters.
 const MAX_EXAMPLES: usize = 3;
@@ -115,6 +116,14 @@ impl Default for Moments {
     }
 }
 
+impl Moments {
+    /// Whether the row is newer than the published set's newest.
+    fn is_fresh(&self, row: &RecordRef<'_>) -> bool {
+        let cut_us = self.cut.map(Timestamp::as_microsecond);
+        row.occurred_at_us.zip(cut_us).is_some_and(|(at_us, cut_us)| at_us > cut_us)
+    }
+}
+
 /// What is noted of one group's rows.
 #[derive(Debug, Clone, Default)]
 pub struct GroupWatch {
@@ -126,10 +135,15 @@ pub struct GroupWatch {
     pub(crate) tally: Tally,
     /// Distances and times of rows refused for a value.
     pub(crate) refused: Values,
+    /// Those of rows newer than the published set's newest, accepted or refused for one of them.
+    pub(crate) fresh: Values,
 }
 
 impl GroupWatch {
-    pub(crate) fn accept(&mut self, moments: &Moments, row: &RecordRef<'_>) {
+    pub(crate) fn accept(&mut self, moments: &Moments, row: &RecordRef<'_>, sample: &Sample) {
+        if moments.is_fresh(row) {
+            self.fresh.add(sample.distance_km, f64::from(sample.travel_time_s));
+        }
         let Some(at_us) = row.occurred_at_us else { return };
         self.oldest_us = Some(self.oldest_us.map_or(at_us, |oldest| oldest.min(at_us)));
         if at_us <= moments.as_of.as_microsecond() {
@@ -138,10 +152,13 @@ impl GroupWatch {
         self.n_old += u64::from(moments.cut.is_some_and(|cut| at_us <= cut.as_microsecond()));
     }
 
-    pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>) {
+    pub(crate) fn refuse(&mut self, kind: Kind, moments: &Moments, row: &RecordRef<'_>) {
         self.tally.refuse(kind);
         if let (Kind::Value, Some(km), Some(s)) = (kind, row.distance_km, row.travel_time_s) {
             self.refused.add(km, s);
+            if moments.is_fresh(row) {
+                self.fresh.add(km, s);
+            }
         }
     }
 
@@ -185,7 +202,7 @@ impl Watch {
 
     pub(crate) fn accept(&mut self, row: &RecordRef<'_>, region: &str, km: f64, s: f64) {
         self.total.n_used += 1;
-        if self.is_fresh(row) {
+        if self.moments.is_fresh(row) {
             self.fresh.n_used += 1;
             self.fresh_values.add(km, s);
         }
@@ -196,7 +213,7 @@ impl Watch {
 
     pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>, limits: &Limits) {
         self.total.refuse(kind);
-        let is_fresh = self.is_fresh(row);
+        let is_fresh = self.moments.is_fresh(row);
         if is_fresh {
             self.fresh.refuse(kind);
         }
@@ -228,11 +245,6 @@ impl Watch {
             n_unreadable: sum.n_unreadable + group.tally.n_unreadable,
             n_others: sum.n_others + group.tally.n_others,
         });
-    }
-
-    fn is_fresh(&self, row: &RecordRef<'_>) -> bool {
-        let cut = self.moments.cut.map(Timestamp::as_microsecond);
-        row.occurred_at_us.zip(cut).is_some_and(|(at_us, cut_us)| at_us > cut_us)
     }
 
     fn note_fault(&mut self, fault: &str) {

@@ -62,6 +62,7 @@ fn group() -> FittedGroup {
         held_out_from: None,
         choice: String::new(),
         observed: Observed { n_used: 100, ..Observed::default() },
+        earlier: Observed::default(),
         n_old: 0,
     }
 }
