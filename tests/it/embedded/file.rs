@@ -44,9 +44,10 @@ async fn what_is_no_database_of_ours_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn what_is_read_is_the_file_that_has_the_name() {
     let (desk, other) = (Desk::new(), Desk::new());
-    // As the API reads, which outlives a file.
-    let follows = Options { follows: true, ..Options::default() };
-    let (database, elsewhere) = (desk.database_with(follows).await, other.database().await);
+    // As a server has it; a run must end in the file in which it began.
+    let following = Options { follows: true, ..Options::default() };
+    let (database, elsewhere) = (desk.database_with(following).await, other.database().await);
+    let strict = desk.database().await;
     published(&database, "a", set(&["A"], 60.0)).await.unwrap();
     for _ in 0..2 {
         published(&elsewhere, "a", set(&["A"], 50.0)).await.unwrap();
@@ -66,6 +67,12 @@ async fn what_is_read_is_the_file_that_has_the_name() {
     }
     fs::rename(other.path(), desk.path()).unwrap();
     assert_eq!(run_id(database.mark("a").await.unwrap()), 2);
+    // What it writes goes where it reads.
+    published(&database, "a", set(&["A"], 63.0)).await.unwrap();
+    assert_eq!(run_id(database.mark("a").await.unwrap()), 3);
+    let replaced = strict.mark("a").await.unwrap_err();
+    assert_eq!(replaced.kind, FailureKind::Unreachable);
+    assert!(replaced.to_string().ends_with("was deleted or replaced while it was open"));
     fs::remove_file(desk.path()).unwrap();
     database.mark("a").await.unwrap_err();
 }
