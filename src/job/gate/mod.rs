@@ -218,9 +218,10 @@ pub(crate) fn as_of(start: Timestamp, window: Window) -> Timestamp {
     window.to.map_or(start, |to| to.min(start))
 }
 
-/// As of when a run of the ledger looked.
+/// As of when a run of the ledger looked: its start, wherever its window ended, so that records of a
+/// past window are not taken for a feed that was fresh.
 pub(crate) fn as_of_run(run: &RunRow) -> Timestamp {
-    as_of(run.started_at.unwrap_or(run.request.requested_at), run.request.window)
+    run.started_at.unwrap_or(run.request.requested_at)
 }
 
 /// The newest record that the current set knows of.

@@ -246,7 +246,8 @@ fn distributions_are_compared_with_those_of_the_published_set() {
             }
         }
     };
-    check_next(scaled(1.0, 1.2), "");
+    // Too little for the distribution; that old rows are not what they were is seen all the same.
+    check_next(scaled(1.0, 1.2), "warn: [history] records behind the published set have changed");
     check_next(
         scaled(1.0 / 1.609_344, 1.0),
         "refuse: [distribution] the distances are 0.63 times those of the published set, as miles \
@@ -434,8 +435,8 @@ fn rows_behind_the_published_set_are_what_they_were() {
 fn a_part_of_the_old_rows_is_missed() {
     check_next(
         |rows| rows.retain(|row| row.id % 10 != row.id / 10 % 10),
-        "warn: [row_count] 1,080 records up to 2024-01-13T21:13:20Z, where the published set has \
-         1,200: 90 % of them",
+        "warn: [row_count] 1,080 records up to 2024-01-13T20:13:20Z, where the published set has \
+         1,198: 90.1 % of them",
     );
 }
 
