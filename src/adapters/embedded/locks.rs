@@ -103,8 +103,8 @@ impl ScopeLock for FileLock {
 /// Who asks whether a file is locked holds it for a few microseconds, shared. So nobody is refused
 /// before a second and a third look some time later.
 const LOOKS: u32 = 5;
-/// Time between two of them.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Time between two of them: short, so that nobody waits for a run to end without seeing what it did.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The file, made where it is not there, and locked; `None` where another holds it. Blocks.
 pub(super) fn lock_file(path: &Path) -> std::io::Result<Option<File>> {
