@@ -198,7 +198,11 @@ impl<'a> Collector<'a> {
                         weight: accepted.weight as f32,
                     };
                     let (km, s) = (accepted.distance_km, accepted.travel_time_s);
-                    self.watch.accept(&row, accepted.region, km, s);
+                    self.watch.accept(&row, km, s);
+                    // Where repeats are left out, none of them counts twice.
+                    if self.repeats.is_none() {
+                        self.watch.repeats.add(&row, accepted.region, km, s);
+                    }
                     self.keep(&row, accepted.region, sample)?;
                 }
                 Err(reason) => self.refuse(&row, reason)?,

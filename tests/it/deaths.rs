@@ -132,7 +132,9 @@ fn may_be_first() -> bool {
 
 /// The next night, by the program.
 fn night(desk: &Desk, case: &str) {
-    let args = ["run", "--set", "fit.workers=1", "--set", "output.dir=output"];
+    // An import that is made again loads its records twice, which the gate would refuse.
+    let args = "run --set fit.workers=1 --set output.dir=output --set accept.repeated_ids=refuse";
+    let args: Vec<&str> = args.split(' ').collect();
     let mut command = desk.command(&args);
     let output = command.env("TOKIO_WORKER_THREADS", "1").output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -200,7 +200,7 @@ impl Watch {
         Self { moments, units, ..Self::default() }
     }
 
-    pub(crate) fn accept(&mut self, row: &RecordRef<'_>, region: &str, km: f64, s: f64) {
+    pub(crate) fn accept(&mut self, row: &RecordRef<'_>, km: f64, s: f64) {
         self.total.n_used += 1;
         if self.moments.is_fresh(row) {
             self.fresh.n_used += 1;
@@ -208,7 +208,6 @@ impl Watch {
         }
         let latest_us = self.moments.now.as_microsecond().saturating_add(CLOCKS_DIFFER_US);
         self.n_future += u64::from(row.occurred_at_us.is_some_and(|at_us| at_us > latest_us));
-        self.repeats.add(row, region, km, s);
     }
 
     pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>, limits: &Limits) {
