@@ -344,7 +344,8 @@ impl<'a> Run<'a> {
         let judging = info_span!("judge");
         let (plan, clock) = (plan.clone(), Arc::clone(&world.clock));
         let judging = move || {
-            let as_of = row.as_ref().map(super::gate::as_of_run);
+            let window = plan.request.window;
+            let as_of = row.as_ref().map(|row| super::gate::as_of_run(row, window));
             let counts = row.as_ref().map(|row| row.counts);
             let current = Current { set: current.as_ref(), as_of, counts };
             judging.in_scope(|| judge(&plan, fitted, current, begun, &*clock))

@@ -218,10 +218,11 @@ pub(crate) fn as_of(start: Timestamp, window: Window) -> Timestamp {
     window.to.map_or(start, |to| to.min(start))
 }
 
-/// As of when a run of the ledger looked: its start, wherever its window ended, so that records of a
-/// past window are not taken for a feed that was fresh.
-pub(crate) fn as_of_run(run: &RunRow) -> Timestamp {
-    run.started_at.unwrap_or(run.request.requested_at)
+/// As of when a run of the ledger looked, for one whose window ends or does not: beside one that does
+/// not, a past window's records are not taken for a feed that was fresh.
+pub(crate) fn as_of_run(run: &RunRow, beside: Window) -> Timestamp {
+    let start = run.started_at.unwrap_or(run.request.requested_at);
+    if beside.to.is_some() { as_of(start, run.request.window) } else { start }
 }
 
 /// The newest record that the current set knows of.

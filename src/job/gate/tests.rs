@@ -265,7 +265,7 @@ fn distributions_are_compared_with_those_of_the_published_set() {
     );
     check_next(
         scaled(1.0, 2.0),
-        "refuse: [distribution] the 10th percentile of the travel times is 2",
+        "refuse: [distribution] the 90th percentile of the speeds is 0.50 times",
     );
     check_next(
         scaled(1.3, 1.3),
