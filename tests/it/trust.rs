@@ -130,17 +130,19 @@ fn figures_of_a_carried_over_group_are_those_of_what_it_keeps() {
     let desk = Desk::new();
     let (north, south) = (drawn(300, 40.0, 0.0, 3), drawn(300, 40.0, 0.0, 4));
     write_trips(&desk, &[("North", &north), ("South", &south)]);
-    desk.expect(0, &[&["run"], &SOURCE[..]].concat());
+    // The gate, which has tests of its own, would refuse either night as a whole.
+    let run = [&["run", "--set", "gate.min_rows=10000"], &SOURCE[..]].concat();
+    desk.expect(0, &run);
     let slower: Vec<Trip> = north.iter().map(|(km, s)| (*km, 3.0 * s)).collect();
     write_trips(&desk, &[("North", &slower), ("South", &south)]);
-    desk.expect(6, &[&["run"], &SOURCE[..]].concat());
+    desk.expect(6, &run);
     let night = desk.expect(0, &["show", "--json"]).json();
     let of_north = group(&night["groups"], "North");
     assert_eq!(of_north["outcome"], "carried_over");
     check_figures(shown(of_north), figures(&night["parameters"], "North", &slower));
     // A night of which a group has no record says nothing of how well it is served.
     write_trips(&desk, &[("South", &south)]);
-    desk.expect(0, &[&["run"], &SOURCE[..]].concat());
+    desk.expect(0, &run);
     let night = desk.expect(0, &["show", "--json"]).json();
     assert_eq!(shown(group(&night["groups"], "North")), [None; 4]);
 }
@@ -175,8 +177,10 @@ fn a_wide_interval_has_a_status_of_its_own() {
         let mut statuses = Vec::new();
         for group in document["results"].as_array().unwrap() {
             for row in group["parameters"].as_array().unwrap() {
-                let number = |name: &str| row[name].as_f64().unwrap();
-                let (value, low, high) = (number("estimate"), number("ci_low"), number("ci_high"));
+                // An end that is not there is open.
+                let value = row["estimate"].as_f64().unwrap();
+                let low = row["ci_low"].as_f64().unwrap_or(0.0);
+                let high = row["ci_high"].as_f64().unwrap_or(f64::INFINITY);
                 let is_wide = factor > 0.0 && (high / value > factor || value / low > factor);
                 assert_eq!(row["status"], if is_wide { "imprecise" } else { "ok" }, "{row}");
                 if row["name"] == "cruise_speed_kmh" {
@@ -204,16 +208,16 @@ fn an_imprecise_parameter_is_published_and_pointed_at() {
     let shell = Connection::open(desk.path("speedfit.db")).unwrap();
     let sql = "SELECT status, cruise_speed_kmh, std_error, ci_low, ci_high, distance_min_km, \
                distance_max_km FROM current_speed WHERE region = 'Wide'";
-    type Row = (String, f64, f64, f64, f64, f64, f64);
+    type Row = (String, f64, f64, f64, Option<f64>, f64, f64);
     let (status, speed, std_error, low, high, shortest, longest): Row = shell
         .query_row(sql, [], |row| {
             let n = |nth: usize| row.get::<_, f64>(nth);
-            Ok((row.get(0)?, n(1)?, n(2)?, n(3)?, n(4)?, n(5)?, n(6)?))
+            Ok((row.get(0)?, n(1)?, n(2)?, n(3)?, row.get(4)?, n(5)?, n(6)?))
         })
         .unwrap();
     assert_eq!(status, "imprecise");
-    assert!(low < speed && speed < high && std_error > 0.0);
-    assert!(low * 3.0 < speed || speed * 3.0 < high, "{low} {speed} {high}");
+    // The records speak against low speeds, and against no high one.
+    assert!(low < speed && high.is_none() && std_error > 0.0, "{low} {speed} {high:?}");
     let trips = short_trips();
     let distances = || trips.iter().map(|trip| trip.0);
     assert_eq!(shortest, distances().fold(f64::MAX, f64::min));
