@@ -8,6 +8,7 @@ mod deaths;
 mod digits;
 mod doctor;
 mod embedded;
+mod fifty_nights;
 mod file_export;
 mod file_source;
 mod fit_reference;
