@@ -18,7 +18,8 @@ use speedfit::fit::FitOptions;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
 use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
-    FactorPlan, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent, World, execute,
+    FactorPlan, GateRules, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent,
+    World, execute,
 };
 use speedfit::ports::{Clock as _, RecordSource, SchemaAdmin as _, Store, SystemClock};
 use tokio::runtime::Runtime;
@@ -83,6 +84,7 @@ fn plan(workers: usize) -> RunPlan {
         rivals: Vec::new(),
         workers: NonZeroUsize::new(workers).unwrap(),
         judge: JudgeRules::default(),
+        gate: GateRules::default(),
         dry_run: false,
     }
 }

@@ -8,8 +8,8 @@ use speedfit::domain::{Limits, RequestDetail, RunRequest, Selection, Splits, Tri
 use speedfit::fit::FitOptions;
 use speedfit::job::pool::{PoolMode, PoolPlan};
 use speedfit::job::{
-    FactorPlan, FittedSource, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds, RunPlan, Silent,
-    fit_source,
+    FactorPlan, FittedSource, GateRules, HoldoutPlan, JudgeRules, ModelRecipe, RepeatedIds,
+    RunPlan, Silent, fit_source,
 };
 use speedfit::ports::{Clock as _, RecordSource, SystemClock};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,7 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
         rivals: Vec::new(),
         workers: NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN),
         judge: JudgeRules::default(),
+        gate: GateRules::default(),
         dry_run: true,
     })
 }

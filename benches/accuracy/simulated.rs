@@ -76,11 +76,9 @@ pub(crate) fn bounds(arguments: &[String]) -> Result<String, String> {
     Ok(text)
 }
 
-/// Regions of 4 to 39 records about a common curve, with the default settings.
-pub(crate) fn shrinkage(arguments: &[String]) -> Result<String, String> {
-    let (n_seeds, n_regions) = (number(arguments, 0, 8)?, number(arguments, 1, 60)?);
-    let model = arguments.get(2).map_or("kwh", String::as_str);
-    let (names, centre, deviations) = match model {
+/// Names of a model's parameters, their common values and how much regions differ from them.
+fn common_curve(model: &str) -> Result<([&'static str; 2], [f64; 2], [f64; 2]), String> {
+    Ok(match model {
         "kwh" => (
             ["acceleration_km_min2", "cruise_speed_kmh"],
             [0.39_f64.ln(), 45_f64.ln()],
@@ -88,7 +86,14 @@ pub(crate) fn shrinkage(arguments: &[String]) -> Result<String, String> {
         ),
         "power" => (["power_coefficient", "power_exponent"], [3.2_f64.ln(), 0.6], [0.2, 0.08]),
         other => return Err(format!("no truth for `{other}`")),
-    };
+    })
+}
+
+/// Regions of 4 to 39 records about a common curve, with the default settings.
+pub(crate) fn shrinkage(arguments: &[String]) -> Result<String, String> {
+    let (n_seeds, n_regions) = (number(arguments, 0, 8)?, number(arguments, 1, 60)?);
+    let model = arguments.get(2).map_or("kwh", String::as_str);
+    let (names, centre, deviations) = common_curve(model)?;
     let value = |j: usize, x: f64| if names[j] == "power_exponent" { x } else { x.exp() };
     let mut text = format!(
         "| seed | bias of {} | of {} | hold the truth, % | % | time at 5 km: bias, % | error, % | s |\n\

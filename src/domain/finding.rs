@@ -75,7 +75,10 @@ impl GateRule {
             Self::RepeatedRows => {
                 "load the records once, or set `accept.repeated_ids` to \"refuse\""
             }
-            Self::Stale => "check that the feed still delivers; or raise `gate.max_age_days`",
+            Self::Stale => {
+                "check that the feed still delivers; `gate.warn_age_days` and `gate.max_age_days` are \
+                 the limits"
+            }
             Self::Future => "check `time_zone` and the clocks of the dispatch system",
             Self::History => {
                 "check what the export changed: a correction of old records is said once, and \

@@ -54,12 +54,15 @@ const LEVEL: f64 = 1e-4;
 /// as a share of the whole.
 const BETTER: (f64, f64) = (1e-4, 1e-9);
 
+/// See [`Objective::cost`].
+type Cost<'a> = dyn Fn(Option<(usize, f64)>, &[f64]) -> Option<(f64, Vec<f64>)> + 'a;
+
 /// What is to be minimised, about where it was found to be least. A cost is the excess over that in
 /// units of the residual variance: twice the fall of ln likelihood.
 struct Objective<'a> {
     /// The cost at these parameters, or where one of them (with its value) is held and all others are
     /// fitted from a start; with the parameters then.
-    cost: &'a dyn Fn(Option<(usize, f64)>, &[f64]) -> Option<(f64, Vec<f64>)>,
+    cost: &'a Cost<'a>,
     bounds: &'a [(f64, f64)],
     /// What the curvature alone tells, without a sandwich.
     unit: &'a Information,

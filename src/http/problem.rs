@@ -22,21 +22,22 @@ const RETRY_AFTER_S: u16 = 5;
 pub struct Problem {
     /// Names the kind of problem, for programs: `urn:speedfit:problem:` and a name.
     #[serde(rename = "type")]
-    #[schema(rename = "type", examples("urn:speedfit:problem:not-found"))]
-    kind: String,
+    #[schema(rename = "type", value_type = String, examples("urn:speedfit:problem:not-found"))]
+    kind: Box<str>,
     /// The kind of problem in words.
     title: &'static str,
     /// The status code of the answer.
     status: u16,
     /// What is wrong this time.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     /// Rows of the file that were refused, by reason, where that is why nothing was fitted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    refusals: Vec<RefusedRows>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, value_type = Vec<RefusedRows>)]
+    refusals: Box<[RefusedRows]>,
     #[serde(skip)]
     extra: Vec<(HeaderName, HeaderValue)>,
 }
@@ -90,12 +91,12 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         Self {
-            kind: format!("urn:speedfit:problem:{name}"),
+            kind: format!("urn:speedfit:problem:{name}").into(),
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             hint: None,
-            refusals: Vec::new(),
+            refusals: Box::default(),
             extra: Vec::new(),
         }
     }
@@ -113,7 +114,7 @@ impl Problem {
 
     /// Shows rows that were refused.
     pub(super) fn with_refusals(mut self, refusals: Vec<RefusedRows>) -> Self {
-        self.refusals = refusals;
+        self.refusals = refusals.into();
         self
     }
 

@@ -180,6 +180,9 @@ fn without_parameters(model: &str, group: &FittedGroup, why: &str) -> Before {
 /// A group of the current set of which this run saw no row.
 fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
     let why = if selected { "no row in this run" } else { "not selected in this run" };
+    let carried_over = before_row.detail.carried_over();
+    // What a group's records looked like says nothing of later ones, where it has none any more.
+    let observed = carried_over.observed.clone().filter(|_| !selected);
     let row = GroupRow {
         outcome: GroupOutcome::CarriedOver,
         source_level: SourceLevel::Previous,
@@ -196,7 +199,7 @@ fn unmet((before_row, before_parameters): Before, selected: bool) -> Before {
         condition: None,
         verdict: Verdict::None,
         message: why.to_owned(),
-        detail: before_row.detail.carried_over(),
+        detail: GroupDetail { observed, ..carried_over },
         ..before_row
     };
     let carried =

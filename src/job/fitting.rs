@@ -21,7 +21,7 @@ use super::collect::{Collected, GroupRecords};
 use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
-use super::gate::{self, Watch};
+use super::gate::Watch;
 use super::group_fit::{GroupFits, Task, caught, fit_group};
 use super::off_thread::off_thread;
 use super::plan::RunPlan;
@@ -104,7 +104,7 @@ pub async fn fit_source(
     cancel: &CancellationToken,
 ) -> Result<FittedSource, JobError> {
     let begun = clock.now();
-    let watch = plan.watch(begun, gate::newest_known(current));
+    let watch = plan.watch(begun, current);
     let reading = read(plan, source, &watch, clock, observer, cancel);
     let mut collected = reading.instrument(info_span!("read")).await?;
     let read_done = clock.now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{GroupKey, Limits, RunRequest, Selection, Shard, Splits};
+use crate::domain::{GroupKey, Limits, ParameterSet, RunRequest, Selection, Shard, Splits};
 use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
 use crate::ports::{Lengths, ReadQuery};
@@ -165,12 +165,13 @@ impl RunPlan {
         collector.keeping(&self.factors, self.holdout.share > 0.0)
     }
 
-    /// What notes for the gate what the rows of a run look like that starts `now`; `cut` is the newest
-    /// record of the published set.
+    /// What notes for the gate what the rows of a run look like that starts `now`, beside the records
+    /// of the published set.
     #[must_use]
-    pub fn watch(&self, now: Timestamp, cut: Option<Timestamp>) -> Watch {
+    pub fn watch(&self, now: Timestamp, current: Option<&ParameterSet>) -> Watch {
         let as_of = gate::as_of(now, self.request.window);
-        Watch::new(Moments { now, as_of, cut }, self.gate.units)
+        let (since, cut) = gate::known_span(current);
+        Watch::new(Moments { now, as_of, since, cut }, self.gate.units)
     }
 
     /// The candidates for these records, simplest first; `None` where they carry no lengths and one

@@ -150,7 +150,7 @@ mod tests {
             } else {
                 2.5 + distance_km
             };
-            let off = if (i / 3) % 2 == 0 { 1.1 } else { 1.0 / 1.1 };
+            let off = if (i / 3).is_multiple_of(2) { 1.1 } else { 1.0 / 1.1 };
             #[expect(clippy::cast_possible_truncation, reason = "samples hold seconds in f32")]
             let travel_time_s = (60.0 * (intercept_min + moving) * off) as f32;
             Sample { distance_km, travel_time_s, weight: 1.0 }

@@ -9,7 +9,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test that cannot go on has failed, a process of a test says how far it came"
 )]
@@ -198,9 +197,9 @@ fn check(name: &str) {
         prepare(name, &desk, &runtime);
         n_reached += usize::from(killed_at(name, nth + 1, &desk, is_first));
         if nth % 10 == 0 {
-            night(&desk, &case)
+            night(&desk, &case);
         } else {
-            quick_night(&desk, &case, &runtime)
+            quick_night(&desk, &case, &runtime);
         }
         let case = format!("{name}, panicked {step}, step {}", nth + 1);
         prepare(name, &desk, &runtime);

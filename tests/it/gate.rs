@@ -232,6 +232,29 @@ fn a_dead_feed_is_noticed() {
     check("2026-03-19", 7, "stale");
 }
 
+/// A window that begins earlier than that of the published set holds more records, none of them twice.
+#[test]
+fn a_window_may_grow_backwards() {
+    let desk = Desk::new();
+    for args in [&["--from", "2026-02-01"][..], &[]] {
+        let ended = night(&desk, &trips(60), args);
+        assert_eq!(ended.code, Some(0), "{args:?} {} {}", ended.stdout, ended.stderr);
+    }
+}
+
+/// A set that one group of it was made anew for stands on the records of all the others too.
+#[test]
+fn a_run_of_some_groups_holds_no_later_night_back() {
+    for first in [&["--select", "R1"][..], &["--exclude", "R1", "--exclude", "R2"]] {
+        let desk = Desk::new();
+        let all = trips(60);
+        for args in [&[][..], first, &[][..], &[][..]] {
+            let ended = night(&desk, &all, args);
+            assert_eq!(ended.code, Some(0), "{first:?} {} {}", ended.stdout, ended.stderr);
+        }
+    }
+}
+
 #[test]
 fn an_honest_night_passes_whatever_it_brings() {
     let check = |n_days: u32, change: fn(&mut Vec<Trip>), args: &[&str]| {

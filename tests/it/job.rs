@@ -80,7 +80,7 @@ impl Clock for ThreadClock {
     }
 
     async fn sleep(&self, _: Duration) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -3,7 +3,6 @@
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stderr,
     reason = "a test that cannot go on has failed, and says what it skips"
 )]
 

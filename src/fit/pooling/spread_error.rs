@@ -38,7 +38,7 @@ pub(super) fn excess(
                 factor[j * p..(j + 1) * p].iter().map(|l| l * l).sum::<f64>().sqrt()
             };
             let deviation = shared.levels.first().map_or(0.0, |&level| row(&factors[level]));
-            if !(deviation > 0.0) {
+            if deviation.is_nan() || deviation <= 0.0 {
                 continue;
             }
             let moved = |to: f64| {
@@ -70,7 +70,7 @@ fn end_of_range(density: &mut impl FnMut(f64) -> f64, deviation: f64, assumed: f
         end = (STEP.0 * end + STEP.1 * assumed).min(farthest);
         let at = density(end);
         top = top.max(at);
-        if !(at >= top - LONGEST_FALL) {
+        if at.is_nan() || at < top - LONGEST_FALL {
             break;
         }
     }

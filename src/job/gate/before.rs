@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::domain::{GroupKey, GroupRow, Observed, ParameterSet};
 
-/// The groups of the current set that say what their records looked like.
+/// The groups of the current set that say what their records looked like: of one that was carried over,
+/// those that its parameters stand on, which the run that carried it over may not have read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Before<'a> {
     groups: BTreeMap<&'a GroupKey, (&'a GroupRow, &'a Observed)>,
@@ -32,7 +33,7 @@ impl<'a> Before<'a> {
 
     /// Records that the set was made of.
     pub(crate) fn n_used(&self) -> u64 {
-        self.rows().map(|(row, _)| row.n_used).sum()
+        self.rows().map(|(_, observed)| observed.n_used).sum()
     }
 
     /// The newest of them.
@@ -42,7 +43,7 @@ impl<'a> Before<'a> {
 
     /// Where its records begin.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        usual_oldest(self.rows().map(|(row, observed)| (observed.oldest, row.n_used)))
+        usual_oldest(self.rows().map(|(_, observed)| (observed.oldest, observed.n_used)))
     }
 }
 

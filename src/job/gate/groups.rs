@@ -108,7 +108,7 @@ impl Night<'_> {
                 let then = of(self.before.oldest()?, self.before.newest()?);
                 let now = of(self.oldest()?, self.newest()?);
                 let n_now = self.watch.total.n_used as f64;
-                Some((n_before * now / then, n_now, "records a day".to_owned()))
+                Some((n_before / then, n_now / now, "records a day".to_owned()))
             }
             None => Some((n_before, self.watch.total.n_used as f64, "records".to_owned())),
         }
@@ -189,9 +189,9 @@ impl Night<'_> {
     fn region_sizes(&self) -> BTreeMap<&str, Size> {
         let overlap = self.overlap().filter(|overlap| *overlap >= MIN_OVERLAP);
         let mut sizes: BTreeMap<&str, Size> = BTreeMap::new();
-        for (row, _) in self.before.rows() {
+        for (row, observed) in self.before.rows() {
             let size = sizes.entry(&row.key.region).or_default();
-            size.before += row.n_used as f64 * overlap.unwrap_or(1.0);
+            size.before += observed.n_used as f64 * overlap.unwrap_or(1.0);
             size.was_there = true;
         }
         let n_all = self.watch.total.n_used as f64;

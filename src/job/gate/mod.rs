@@ -225,9 +225,10 @@ pub(crate) fn as_of_run(run: &RunRow, beside: Window) -> Timestamp {
     if beside.to.is_some() { as_of(start, run.request.window) } else { start }
 }
 
-/// The newest record that the current set knows of.
-pub(crate) fn newest_known(set: Option<&ParameterSet>) -> Option<Timestamp> {
-    Before::of(set, |_| true).newest()
+/// The oldest and the newest record that the current set knows of.
+pub(crate) fn known_span(set: Option<&ParameterSet>) -> (Option<Timestamp>, Option<Timestamp>) {
+    let before = Before::of(set, |_| true);
+    (before.rows().filter_map(|(_, observed)| observed.oldest).min(), before.newest())
 }
 
 /// What a group's rows looked like, and those of them no newer than the published set's newest.
@@ -270,7 +271,7 @@ fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

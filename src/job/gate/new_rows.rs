@@ -65,7 +65,7 @@ impl Night<'_> {
         let before = |of: fn(&Observed) -> Option<Percentiles>| {
             let rows = self.before.rows();
             let told: Vec<(Percentiles, f64)> =
-                rows.filter_map(|(row, o)| Some((of(o)?, row.n_used as f64))).collect();
+                rows.filter_map(|(_, o)| Some((of(o)?, o.n_used as f64))).collect();
             let at = |of: fn(&Percentiles) -> f64| {
                 weighted_median(told.iter().map(|(p, n)| (of(p), *n)).collect())
             };

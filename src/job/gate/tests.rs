@@ -56,7 +56,8 @@ struct Seen {
 /// What a run makes of rows that starts at this hour.
 fn seen(rows: &[Row], hour: u32, current: Option<&ParameterSet>) -> Seen {
     let (limits, splits) = (Limits::default(), Splits::default());
-    let moments = Moments { now: at(hour), as_of: at(hour), cut: newest_known(current) };
+    let (since, cut) = known_span(current);
+    let moments = Moments { now: at(hour), as_of: at(hour), since, cut };
     let watch = Watch::new(moments, Units::default());
     let mut collector = Collector::new(&limits, &splits, RepeatedIds::Keep).watching(watch);
     for some in rows.chunks(1000) {
@@ -65,7 +66,7 @@ fn seen(rows: &[Row], hour: u32, current: Option<&ParameterSet>) -> Seen {
             let id = row.id.to_string();
             batch.push(RecordRef {
                 incident_id: Some(IncidentId::Text(&id)),
-                region: Some(&row.region).map(String::as_str).filter(|name| !name.is_empty()),
+                region: Some(row.region.as_str()).filter(|name| !name.is_empty()),
                 occurred_at_us: Some(at(row.hour).as_microsecond()),
                 distance_km: row.km,
                 travel_time_s: row.s,
@@ -116,7 +117,7 @@ fn findings(rules: &GateRules, of: &Seen, current: Option<&ParameterSet>) -> Vec
         min_records: 40,
         set: &of.set,
         current,
-        current_as_of: newest_known(current),
+        current_as_of: known_span(current).1,
         current_counts: None,
     };
     question.findings(|_| true)
@@ -165,7 +166,7 @@ fn an_honest_night_passes() {
     check_first(|rows| every(12, rows, |row| row.km = Some(0.0)), "");
     check_first(
         |rows| {
-            every(4, rows, |row| row.fault = Some("line 2: `NULL` in column `t` is not a number"))
+            every(4, rows, |row| row.fault = Some("line 2: `NULL` in column `t` is not a number"));
         },
         "",
     );
@@ -418,7 +419,7 @@ fn rows_behind_the_published_set_are_what_they_were() {
     changed(
         |row| {
             if row.region == "R3" {
-                row.km = row.km.map(|km| km * 1.1)
+                row.km = row.km.map(|km| km * 1.1);
             }
         },
         one,

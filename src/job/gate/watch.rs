@@ -106,21 +106,33 @@ pub struct Moments {
     pub now: Timestamp,
     /// The same, or the end of its window where that is earlier.
     pub as_of: Timestamp,
+    /// The oldest record of the published set.
+    pub since: Option<Timestamp>,
     /// The newest record of the published set.
     pub cut: Option<Timestamp>,
 }
 
 impl Default for Moments {
     fn default() -> Self {
-        Self { now: Timestamp::MAX, as_of: Timestamp::MAX, cut: None }
+        Self { now: Timestamp::MAX, as_of: Timestamp::MAX, since: None, cut: None }
     }
 }
 
 impl Moments {
-    /// Whether the row is newer than the published set's newest.
+    /// Whether the row is newer than all records of the published set, or older, where a window has
+    /// grown backwards.
     fn is_fresh(&self, row: &RecordRef<'_>) -> bool {
-        let cut_us = self.cut.map(Timestamp::as_microsecond);
-        row.occurred_at_us.zip(cut_us).is_some_and(|(at_us, cut_us)| at_us > cut_us)
+        let Some(at_us) = row.occurred_at_us else { return false };
+        self.cut.is_some_and(|cut| at_us > cut.as_microsecond()) || self.is_before(at_us)
+    }
+
+    fn is_before(&self, at_us: i64) -> bool {
+        self.since.is_some_and(|since| at_us < since.as_microsecond())
+    }
+
+    /// Whether a row of that time lies in the span of the published set.
+    fn is_known(&self, at_us: i64) -> bool {
+        self.cut.is_some_and(|cut| at_us <= cut.as_microsecond()) && !self.is_before(at_us)
     }
 }
 
@@ -129,7 +141,7 @@ impl Moments {
 pub struct GroupWatch {
     oldest_us: Option<i64>,
     newest_us: Option<i64>,
-    /// Accepted rows no newer than the published set's newest.
+    /// Accepted rows of the span of the published set.
     pub(crate) n_old: u64,
     /// Rows refused.
     pub(crate) tally: Tally,
@@ -149,7 +161,7 @@ impl GroupWatch {
         if at_us <= moments.as_of.as_microsecond() {
             self.newest_us = Some(self.newest_us.map_or(at_us, |newest| newest.max(at_us)));
         }
-        self.n_old += u64::from(moments.cut.is_some_and(|cut| at_us <= cut.as_microsecond()));
+        self.n_old += u64::from(moments.is_known(at_us));
     }
 
     pub(crate) fn refuse(&mut self, kind: Kind, moments: &Moments, row: &RecordRef<'_>) {

@@ -59,7 +59,7 @@ pub(super) const NIGHTS: &[Night] = &[
         "the header names the priority `distance_km`, and the distance `travel_time_s`",
         |feed| {
             "incident_id,region,occurred_at,distance_km,travel_time_s,x"
-                .clone_into(&mut feed.header)
+                .clone_into(&mut feed.header);
         },
         Refused("distribution"),
     ),
