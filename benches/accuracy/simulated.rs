@@ -77,7 +77,9 @@ pub(crate) fn bounds(arguments: &[String]) -> Result<String, String> {
 }
 
 /// Names of a model's parameters, their common values and how much regions differ from them.
-fn common_curve(model: &str) -> Result<([&'static str; 2], [f64; 2], [f64; 2]), String> {
+type CommonCurve = ([&'static str; 2], [f64; 2], [f64; 2]);
+
+fn common_curve(model: &str) -> Result<CommonCurve, String> {
     Ok(match model {
         "kwh" => (
             ["acceleration_km_min2", "cruise_speed_kmh"],
