@@ -51,7 +51,10 @@ pub fn write_outputs(
         outputs.results = Some(path);
     }
     if settings.output.report {
-        let path = dir.join(if has_published { "report.html" } else { "report-unpublished.html" });
+        let names = ["report.html", "report-unpublished.html"];
+        // What a process left that died over the other one, nobody else would remove for long.
+        names.iter().for_each(|name| file::remove_leftovers(&dir.join(name)));
+        let path = dir.join(names[usize::from(!has_published)]);
         let html = run_report(run, now).map_err(|e| failed(&path, e))?;
         write_file(&path, html.as_bytes())?;
         outputs.report = Some(path);

@@ -132,7 +132,7 @@ impl Drop for Temporary {
 
 /// Removes the temporary files of that file which no living process writes. What cannot be removed
 /// stays: it is in nobody's way.
-fn remove_leftovers(path: &Path) {
+pub fn remove_leftovers(path: &Path) {
     let (before, behind) = affixes(path);
     let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
     for entry in entries.flatten() {

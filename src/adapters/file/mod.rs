@@ -26,7 +26,7 @@ mod source;
 mod table;
 mod values;
 
-pub use atomic::{check_folder, write_atomically};
+pub use atomic::{check_folder, remove_leftovers, write_atomically};
 pub use checksum::sha256_of;
 pub(in crate::adapters) use columns::{listed, near_names};
 pub use error::FileError;
