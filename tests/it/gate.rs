@@ -256,6 +256,16 @@ fn a_run_of_some_groups_holds_no_later_night_back() {
 }
 
 #[test]
+fn a_dead_feed_is_noticed_every_night() {
+    let desk = Desk::new();
+    desk.write("trips.csv", &csv(&trips(60)));
+    for (to, code) in [("05", 0), ("08", 6), ("09", 6), ("10", 6), ("19", 7), ("20", 7)] {
+        let to = format!("2026-03-{to}");
+        desk.expect(code, &[&["run", "--to", to.as_str()], &SOURCE[..]].concat());
+    }
+}
+
+#[test]
 fn an_honest_night_passes_whatever_it_brings() {
     let check = |n_days: u32, change: fn(&mut Vec<Trip>), args: &[&str]| {
         let (_, ended, rules) = after_a_good_night(n_days, change, args);

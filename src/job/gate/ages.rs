@@ -32,7 +32,10 @@ impl Night<'_> {
             Some(before) => before <= limit,
             None => false,
         };
-        let is_over = |limit: f64| limit > 0.0 && age > limit && was_within(limit);
+        // One limit for both: a feed that stands still is noticed every night, not the first alone.
+        let max = self.rules.max_age_days;
+        let is_live = |limit: f64| was_within(if max > 0.0 { max } else { limit });
+        let is_over = |limit: f64| limit > 0.0 && age > limit && is_live(limit);
         let what = |limit: f64| {
             format!("the newest record is of {newest:.0}, {age:.1} days ago, more than {limit}")
         };
