@@ -6,7 +6,9 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use speedfit::adapters::embedded::{Embedded, ImportFile, ImportOutcome, Mode, Options};
+use speedfit::adapters::embedded::{
+    Embedded, ImportError, ImportFile, ImportOutcome, Mode, Options,
+};
 use speedfit::adapters::memory::{Hold, MemorySource};
 use speedfit::domain::RunStatus;
 use speedfit::ports::{
@@ -86,17 +88,38 @@ fn beside_an_import_all_read_and_whoever_would_write_says_who_writes() {
 }
 
 #[tokio::test]
+async fn an_import_that_cannot_write_ends_and_does_not_name_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("speedfit.db");
+    let options = Options { busy_timeout: Duration::from_millis(1), ..Options::default() };
+    let store = Embedded::open_with(&path, Mode::Migrating, options).await.unwrap();
+    store.migrate().await.unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The source never comes to its end.
+    let rows = crate::job::rows(&[("North", 4, 1.0)]);
+    let source = MemorySource::of_rows(rows, 2).holding_after(1, Hold::default());
+    let file = ImportFile { name: "big.csv".into(), sha256: "5e1f".into(), allow_repeat: false };
+    let now = at("2026-01-31T02:00:00Z");
+    let ended = store.import(&file, &source, now, &CancellationToken::new()).await;
+    let Err(ImportError::Store(error)) = ended else { panic!("{ended:?}") };
+    assert_eq!(error.kind, FailureKind::Busy);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!cause.contains("an import is writing"), "{cause}");
+}
+
+#[tokio::test]
 async fn a_run_publishes_when_the_import_that_began_meanwhile_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("speedfit.db");
-    // Long enough for the import to come in between the requests below.
     let options = Options { busy_timeout: Duration::from_millis(200), ..Options::default() };
     let store = Embedded::open_with(&path, Mode::Migrating, options).await.unwrap();
     store.migrate().await.unwrap();
     let run_id = running(&store, "city").await.unwrap();
     let hold = Hold::default();
-    let rows = crate::job::rows(&[("North", 4, 1.0)]);
-    let source = MemorySource::of_rows(rows, 2).holding_after(1, hold.clone());
+    // More batches than wait for the writer: by the sixth it has begun.
+    let rows = crate::job::rows(&[("North", 12, 1.0)]);
+    let source = MemorySource::of_rows(rows, 2).holding_after(6, hold.clone());
     let file = ImportFile { name: "big.csv".into(), sha256: "5e1f".into(), allow_repeat: false };
     let importer = store.clone();
     let import = tokio::spawn(async move {
@@ -104,13 +127,7 @@ async fn a_run_publishes_when_the_import_that_began_meanwhile_is_over() {
         importer.import(&file, &source, now, &CancellationToken::new()).await
     });
     hold.reached().await;
-    // The lock of writers is the import's by now, or soon.
-    let refused = loop {
-        match store.request(&request("city")).await {
-            Ok(_) => assert!(!import.is_finished(), "{:?}", import.await),
-            Err(error) => break error,
-        }
-    };
+    let refused = store.request(&request("city")).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Busy);
     let cause = std::error::Error::source(&refused).unwrap().to_string();
     assert_eq!(cause, "an import is writing: `big.csv`");
@@ -124,7 +141,7 @@ async fn a_run_publishes_when_the_import_that_began_meanwhile_is_over() {
     assert!(!published.is_finished());
     hold.release();
     let imported = import.await.unwrap().unwrap();
-    assert!(matches!(imported, ImportOutcome::Imported(summary) if summary.n_rows == 4));
+    assert!(matches!(imported, ImportOutcome::Imported(summary) if summary.n_rows == 12));
     published.await.unwrap().unwrap();
     assert_eq!(store.mark("city").await.unwrap().unwrap().run_id, run_id);
 }

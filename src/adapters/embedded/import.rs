@@ -94,7 +94,14 @@ impl Embedded {
             Ok::<(), PortError>(())
         };
         let writing = self.write_import(file.clone(), now, Inlet { batches: inlet, completed });
-        match tokio::join!(reading, writing) {
+        tokio::pin!(reading, writing);
+        let (read, written) = tokio::select! {
+            biased;
+            // A write that ended early leaves nothing to read for.
+            written = &mut writing => (Ok(()), written),
+            read = &mut reading => (read, writing.await),
+        };
+        match (read, written) {
             (_, Err(error)) => Err(ImportError::Store(error)),
             (_, Ok(Some(outcome))) => Ok(outcome),
             (read, Ok(None)) => {
@@ -123,7 +130,7 @@ impl Embedded {
             // A connection of its own: the ledger stays readable while a long import writes.
             let writer = connection::open_writer(&inner.path, false, inner.options);
             let writer = writer.map_err(|error| inner.as_given(error))?;
-            let written = inner.in_transaction(&writer, &Patience::little(), |transaction| {
+            let written = inner.in_transaction(&writer, &Patience::of_import(), |transaction| {
                 insert_file(transaction, &file, now, inlet)
             });
             match written {

@@ -106,7 +106,8 @@ impl Inner {
                 continue;
             }
             // Whatever else writes that long is not waited for.
-            let Some(file) = locks::import_at_work(&self.path) else { return Err(error.into()) };
+            let import = (!patience.is_import).then(|| locks::import_at_work(&self.path));
+            let Some(file) = import.flatten() else { return Err(error.into()) };
             if waited >= patience.with_imports {
                 return Err(StatementError::ImportWrites(file));
             }
@@ -122,6 +123,8 @@ impl Inner {
 pub(super) struct Patience {
     /// For an import; for any other writer as long as the options say.
     with_imports: Duration,
+    /// Whether the import at work is the one that waits.
+    is_import: bool,
     /// Fires when nobody waits for the write any more.
     given_up: CancellationToken,
 }
@@ -129,7 +132,13 @@ pub(super) struct Patience {
 impl Patience {
     /// As long as for any other writer.
     pub(super) fn little() -> Self {
-        Self { with_imports: Duration::ZERO, given_up: CancellationToken::new() }
+        let given_up = CancellationToken::new();
+        Self { with_imports: Duration::ZERO, is_import: false, given_up }
+    }
+
+    /// The same for an import, which is itself the one at work.
+    pub(super) fn of_import() -> Self {
+        Self { is_import: true, ..Self::little() }
     }
 }
 
@@ -148,7 +157,7 @@ impl Embedded {
     {
         let (inner, doing) = (Arc::clone(&self.inner), doing.into());
         let given_up = CancellationToken::new();
-        let patience = Patience { with_imports, given_up: given_up.clone() };
+        let patience = Patience { with_imports, is_import: false, given_up: given_up.clone() };
         let _until_answered = given_up.drop_guard();
         blocking(move || {
             inner.on_writer(|connection| {
