@@ -26,7 +26,7 @@ named_enum! {
         Regions = "regions",
         /// Distances, times or speeds moved as a whole.
         Distribution = "distribution",
-        /// All distances or all times are one value.
+        /// Most distances or times are one value.
         Constant = "constant",
         /// Rows that are there more than once.
         RepeatedRows = "repeated_rows",
@@ -38,6 +38,12 @@ named_enum! {
         History = "history",
         /// The rows that came since the last published set.
         NewRows = "new_rows",
+        /// Times that do not follow the distance.
+        Unrelated = "unrelated",
+        /// Minutes and seconds without a separator.
+        ClockTimes = "clock_times",
+        /// The newest rows beside the rest of the window.
+        Drift = "drift",
     }
 }
 
@@ -81,11 +87,19 @@ impl GateRule {
             }
             Self::Future => "check `time_zone` and the clocks of the dispatch system",
             Self::History => {
-                "check what the export changed: a correction of old records is said once, and \
-                 published"
+                "check what the export changed in old records; a correction that is meant is \
+                 accepted once"
             }
             Self::NewRows => {
                 "mend the newest records at their source: the older ones are as they were"
+            }
+            Self::Unrelated => {
+                "check that `columns.distance` and `columns.travel_time` are of the same trip"
+            }
+            Self::ClockTimes => "convert them to seconds in a view, a query or the export",
+            Self::Drift => {
+                "check what changed at the source of the newest records; a change that is real is \
+                 accepted once"
             }
         }
     }

@@ -46,6 +46,9 @@ pub struct Observed {
     pub travel_time_s: Option<Percentiles>,
     /// Distance over time, km/h.
     pub speed_kmh: Option<Percentiles>,
+    /// The newest record of the last set that a person accepted although the gate refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_until: Option<Timestamp>,
 }
 
 impl Observed {

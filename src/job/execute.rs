@@ -16,6 +16,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
 use super::fitting::{between, fit_source};
+use super::gate;
 use super::grace::Grace;
 use super::ledger::Ledger;
 use super::off_thread::off_thread;
@@ -326,7 +327,7 @@ impl<'a> Run<'a> {
         let &Self { plan, world, observer, cancel, .. } = self;
         let clock = &*world.clock;
         let begun = clock.now();
-        let current = if plan.request.detail.keep_unpublished {
+        let mut current = if plan.request.detail.keep_unpublished {
             // A set beside the others: nothing is carried into it, and nothing compared.
             None
         } else {
@@ -336,6 +337,9 @@ impl<'a> Run<'a> {
             Some(run_id) => self.ledger.row(run_id).await,
             None => None,
         };
+        if let (Some(current), true) = (&mut current, row.as_ref().is_some_and(gate::is_accepted)) {
+            gate::accept(current);
+        }
         let fitted =
             fit_source(plan, &world.source, current.as_ref(), clock, observer, cancel).await?;
         if cancel.is_cancelled() {
@@ -345,7 +349,7 @@ impl<'a> Run<'a> {
         let (plan, clock) = (plan.clone(), Arc::clone(&world.clock));
         let judging = move || {
             let window = plan.request.window;
-            let as_of = row.as_ref().map(|row| super::gate::as_of_run(row, window));
+            let as_of = row.as_ref().map(|row| gate::as_of_run(row, window));
             let counts = row.as_ref().map(|row| row.counts);
             let current = Current { set: current.as_ref(), as_of, counts };
             judging.in_scope(|| judge(&plan, fitted, current, begun, &*clock))

@@ -21,7 +21,7 @@ use super::collect::{Collected, GroupRecords};
 use super::current::CurrentParameters;
 use super::error::JobError;
 use super::events::{Observer, RunEvent};
-use super::gate::Watch;
+use super::gate::{Shape, Watch};
 use super::group_fit::{GroupFits, Task, caught, fit_group};
 use super::off_thread::off_thread;
 use super::plan::RunPlan;
@@ -63,6 +63,8 @@ pub struct FittedGroup {
     /// What those of them looked like that are no newer than the newest of the published set, as far as
     /// they have a distance and a time.
     pub earlier: Observed,
+    /// What else the gate looks at in its rows.
+    pub shape: Shape,
     /// Its records that are no newer than the newest of the published set.
     pub n_old: u64,
 }
@@ -121,7 +123,7 @@ pub async fn fit_source(
         (groups, cut)
     })
     .await;
-    let (groups, model_preference) = match models {
+    let (mut groups, model_preference) = match models {
         Some(models) => {
             let comparison = Comparison::new(plan, compared, &groups);
             let current = CurrentParameters::of(current);
@@ -143,6 +145,9 @@ pub async fn fit_source(
         None if groups.is_empty() => (Vec::new(), None),
         None => return Err(without_lengths(source.describe())),
     };
+    for group in &mut groups {
+        group.observed.accepted_until = watch.moments.accepted;
+    }
     Ok(FittedSource {
         groups,
         refusals: refusals.into_rows(),

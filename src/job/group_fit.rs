@@ -78,6 +78,7 @@ pub(super) struct GroupFits {
     held_out_from: Option<Timestamp>,
     observed: Observed,
     earlier: Observed,
+    shape: gate::Shape,
     n_old: u64,
     fits: Vec<ModelFit>,
     /// The records, where they may be fitted again with a prior.
@@ -107,6 +108,7 @@ pub(super) fn fit_group(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> 
         fits: work.fits,
         observed: work.observed,
         earlier: work.earlier,
+        shape: work.shape,
         n_old,
         observations: is_refitted.then_some(work.observations),
     }
@@ -123,6 +125,7 @@ struct Work {
     shortest_km: f64,
     observed: Observed,
     earlier: Observed,
+    shape: gate::Shape,
     longest_km: f64,
     class_shares: Vec<f64>,
     bins: Vec<DistanceBin>,
@@ -140,6 +143,7 @@ impl Work {
             shortest_km: 0.0,
             observed: Observed::default(),
             earlier: Observed::default(),
+            shape: gate::Shape::default(),
             longest_km: 0.0,
             class_shares: Vec::new(),
             bins: Vec::new(),
@@ -155,7 +159,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
     let distances = || group.samples.iter().map(|s| s.distance_km);
     let shortest_km = distances().reduce(f64::min).unwrap_or_default();
     let longest_km = distances().fold(0.0, f64::max);
-    let (observed, earlier) = gate::observed(&group.watch, &group.samples);
+    let (observed, earlier, shape) = gate::observed(&group.watch, &group.samples);
     // The parts first: they copy, and what is left is then moved.
     let parts = (task.cut)
         .map(|(cut, _)| holdout::parts(&group.samples, &group.columns, &group.times, cut));
@@ -179,6 +183,7 @@ fn fitted(group: GroupRecords, task: &Task, stopped: &dyn Fn() -> bool) -> Work 
         compared: task.comparison.compare(&group.key, &observations, stopped),
         observed,
         earlier,
+        shape,
         fits,
         observations,
     }
@@ -268,6 +273,7 @@ impl GroupFits {
             choice,
             observed: self.observed,
             earlier: self.earlier,
+            shape: self.shape,
             n_old: self.n_old,
         }
     }

@@ -13,7 +13,7 @@ use crate::ports::{Lengths, ReadQuery};
 use super::choose::{ChoicePer, Criterion};
 use super::collect::{Collected, Collector};
 use super::covariates::FactorPlan;
-use super::gate::{self, GateRules, Moments, Watch};
+use super::gate::{self, GateRules, Watch};
 use super::judge::JudgeRules;
 use super::pool::{PoolMode, PoolPlan};
 
@@ -170,8 +170,7 @@ impl RunPlan {
     #[must_use]
     pub fn watch(&self, now: Timestamp, current: Option<&ParameterSet>) -> Watch {
         let as_of = gate::as_of(now, self.request.window);
-        let (since, cut) = gate::known_span(current);
-        Watch::new(Moments { now, as_of, since, cut }, self.gate.units)
+        Watch::new(gate::moments(now, as_of, current), self.gate.units)
     }
 
     /// The candidates for these records, simplest first; `None` where they carry no lengths and one

@@ -1,7 +1,7 @@
 //! Rules on how many records and regions there are, beside the published set's, like with like: of
 //! records no newer than its newest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -151,6 +151,27 @@ impl Night<'_> {
     }
 
     /// Regions that were renamed, merged, or left out.
+    /// Regions whose names differ only in what one does not see: one place, split in two.
+    pub(super) fn alike_regions(&self) -> Option<GateFinding> {
+        let mut by_letters: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for group in self.groups {
+            let region = group.key.region.as_str();
+            let shown = |c: &char| c.is_alphanumeric() || c.is_ascii_punctuation();
+            let letters = region.chars().filter(shown).flat_map(char::to_lowercase).collect();
+            by_letters.entry(letters).or_default().insert(region);
+        }
+        let alike: Vec<String> = (by_letters.values().filter(|names| names.len() > 1))
+            .map(|names| names.iter().copied().collect::<Vec<_>>().join("` and `"))
+            .collect();
+        (!alike.is_empty()).then(|| {
+            let all = names(alike);
+            let message = format!(
+                "regions whose names differ only in case, spaces or invisible letters: {all}"
+            );
+            warn(GateRule::Regions, message)
+        })
+    }
+
     pub(super) fn regions(&self) -> Option<GateFinding> {
         let sizes = self.region_sizes();
         let n_before: f64 = sizes.values().map(|size| size.before).sum();

@@ -24,6 +24,40 @@ impl Histogram {
         self.0.values().sum()
     }
 
+    /// Counts all of these too.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        for (bin, n) in &more.0 {
+            *self.0.entry(*bin).or_default() += n;
+        }
+    }
+
+    /// Each number over another, to half a bin.
+    pub(crate) fn over(&self, divisor: f64) -> Self {
+        let mut scaled = Self::default();
+        for (&of, n) in &self.0 {
+            let ratio = f64::midpoint(start(of), start(of + 1)) / divisor;
+            if ratio > 0.0 && ratio.is_finite() {
+                *scaled.0.entry(bin(ratio)).or_default() += n;
+            }
+        }
+        scaled
+    }
+
+    /// Share of all that is smaller, by the line through its bin.
+    pub(crate) fn share_below(&self, x: f64) -> f64 {
+        let of_x = bin(x);
+        let n_before: u64 = self.0.range(..of_x).map(|(_, n)| n).sum();
+        let within = self.0.get(&of_x).copied().unwrap_or(0) as f64;
+        let (low, high) = (start(of_x), start(of_x + 1));
+        (n_before as f64 + within * (x - low) / (high - low)) / self.n().max(1) as f64
+    }
+
+    /// The bin that holds most: how many, and its bounds.
+    pub(crate) fn fullest(&self) -> Option<(u64, f64, f64)> {
+        let (&of, &n) = self.0.iter().max_by_key(|(of, n)| (**n, std::cmp::Reverse(**of)))?;
+        Some((n, start(of), start(of + 1)))
+    }
+
     /// What is left without these, which are among them.
     fn without(&self, part: &Self) -> Self {
         let mut left = self.clone();
@@ -92,6 +126,19 @@ impl Values {
 
     pub(crate) fn n(&self) -> u64 {
         self.distance_km.n()
+    }
+
+    /// Counts all of these too.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        self.distance_km.extend(&more.distance_km);
+        self.travel_time_s.extend(&more.travel_time_s);
+        self.speed_kmh.extend(&more.speed_kmh);
+    }
+
+    /// Of distances, times and speeds; missing where nothing was counted.
+    pub(crate) fn percentiles(&self) -> Option<[Percentiles; 3]> {
+        let [km, s, kmh] = [&self.distance_km, &self.travel_time_s, &self.speed_kmh];
+        Some([km.percentiles()?, s.percentiles()?, kmh.percentiles()?])
     }
 
     /// What is left without these, which are among them.

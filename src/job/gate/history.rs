@@ -6,7 +6,7 @@ use super::histogram::Values;
 use super::refused::share;
 use super::shift::{Shift, figure};
 use super::watch::GroupWatch;
-use super::{Night, names, percent, warn};
+use super::{Night, names, percent, refuse, warn};
 use crate::domain::{GateFinding, GateRule, Observed};
 use crate::fit::Sample;
 
@@ -28,8 +28,10 @@ const BETWEEN_NEIGHBOURS: f64 = 5.0;
 /// exponentially distributed, one in 400 is six times as wide as the mean.
 const WIDE_STEPS: f64 = 6.0;
 
-/// Share of the compared rows that must be in groups that changed.
+/// Share of the compared rows that must be in groups that changed: said, and refused. A correction
+/// is of a region or a month.
 const MIN_CHANGED: f64 = 0.05;
+const MAX_CHANGED: f64 = 0.25;
 
 /// Distances, times and speeds of a group's rows no newer than the published set's newest.
 pub(crate) fn earlier(watch: &GroupWatch, all: &Values) -> Observed {
@@ -88,7 +90,11 @@ impl Night<'_> {
             names(changed.iter().map(|changed| changed.region.clone()).collect()),
             figure(*factor)
         );
-        Some(warn(GateRule::History, message))
+        Some(if share(n_changed, n_all) > MAX_CHANGED {
+            refuse(GateRule::History, message, GateRule::History.remedy())
+        } else {
+            warn(GateRule::History, message)
+        })
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod ages;
 mod before;
+mod drift;
 mod groups;
 mod histogram;
 mod history;
 mod new_rows;
 mod refused;
 mod repeats;
+mod shape;
 mod shift;
 #[cfg(test)]
 mod tests;
@@ -23,12 +25,14 @@ mod watch;
 use jiff::Timestamp;
 
 use crate::domain::{
-    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunCounts, RunRow, Severity, Window,
+    GateFinding, GateRule, GroupKey, Observed, ParameterSet, RunCounts, RunRow, RunStatus,
+    Severity, Window,
 };
 use crate::fit::Sample;
 
 use super::fitting::FittedGroup;
 use before::Before;
+pub use shape::Shape;
 pub use units::Units;
 pub(crate) use watch::{GroupWatch, Kind};
 pub use watch::{Moments, Tally, Watch};
@@ -170,10 +174,12 @@ impl Night<'_> {
             self.history(),
             self.refused_values(),
             self.zero_values(),
+            self.clock_times(),
+            self.unrelated(),
             self.refused_others(),
             self.row_count(),
-            self.regions(),
-            self.new_rows(),
+            self.regions().or_else(|| self.alike_regions()),
+            self.newest_rows(),
             self.repeated_rows(),
             self.stale(),
             self.future(),
@@ -186,6 +192,13 @@ impl Night<'_> {
         // Stable: of two alike the first says more of the cause.
         found.sort_by_key(|finding| finding.severity == Severity::Warn);
         found
+    }
+
+    /// The rows since the published set; where nothing is wrong with them, those of the last week.
+    fn newest_rows(&self) -> Option<GateFinding> {
+        let is_refused = |finding: &GateFinding| finding.severity == Severity::Refuse;
+        let new = self.new_rows();
+        if new.as_ref().is_some_and(is_refused) { new } else { self.drift().or(new) }
     }
 
     fn is_enough(&self, n: u64) -> bool {
@@ -206,11 +219,17 @@ pub(crate) fn group_objection(
     group: &FittedGroup,
     current: Option<&Observed>,
 ) -> Option<String> {
-    let limit = rules.max_distribution_factor;
-    if limit <= 0.0 || rules.skip.contains(&GateRule::Distribution) {
-        return None;
+    if let Some(why) = group.shape.weight_objection(group.n_used) {
+        return Some(why);
     }
-    shift::of_group(&group.observed, current?, rules.units)
+    let (current, limit) = (current?, rules.max_distribution_factor);
+    let asks = |rule| limit > 0.0 && !rules.skip.contains(&rule);
+    let whole = || shift::of_group(&group.observed, current, rules.units);
+    let newest = || shift::of_newest(&group.shape.recent, rules.units);
+    asks(GateRule::Distribution)
+        .then(whole)
+        .flatten()
+        .or_else(|| asks(GateRule::Drift).then(newest).flatten())
 }
 
 /// As of when a run looks that starts at this moment: the end of its window where that is earlier.
@@ -225,14 +244,34 @@ pub(crate) fn as_of_run(run: &RunRow, beside: Window) -> Timestamp {
     if beside.to.is_some() { as_of(start, run.request.window) } else { start }
 }
 
-/// The oldest and the newest record that the current set knows of.
-pub(crate) fn known_span(set: Option<&ParameterSet>) -> (Option<Timestamp>, Option<Timestamp>) {
-    let before = Before::of(set, |_| true);
-    (before.rows().filter_map(|(_, observed)| observed.oldest).min(), before.newest())
+/// When a run looks, and which records the current set knows of.
+pub(crate) fn moments(now: Timestamp, as_of: Timestamp, current: Option<&ParameterSet>) -> Moments {
+    let before = Before::of(current, |_| true);
+    let observed = || before.rows().map(|(_, observed)| observed);
+    Moments {
+        now,
+        as_of,
+        since: observed().filter_map(|of| of.oldest).min(),
+        cut: before.newest(),
+        accepted: observed().filter_map(|of| of.accepted_until).max(),
+    }
 }
 
-/// What a group's rows looked like, and those of them no newer than the published set's newest.
-pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> (Observed, Observed) {
+/// Whether a person made that run's set the current one although the gate or the judge objected.
+pub(crate) fn is_accepted(run: &RunRow) -> bool {
+    run.request.detail.force || run.status == RunStatus::Refused
+}
+
+/// Notes that a person accepted the current set, so that what it is made of is not asked about again.
+pub(crate) fn accept(current: &mut ParameterSet) {
+    for observed in current.groups.iter_mut().filter_map(|row| row.detail.observed.as_mut()) {
+        observed.accepted_until = observed.newest;
+    }
+}
+
+/// What a group's rows looked like, those of them no newer than the published set's newest, and what
+/// else is looked at.
+pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> (Observed, Observed, Shape) {
     let values = history::values(watch, samples);
     let all = Observed {
         oldest: watch.oldest(),
@@ -244,8 +283,9 @@ pub(crate) fn observed(watch: &GroupWatch, samples: &[Sample]) -> (Observed, Obs
         distance_km: values.distance_km.percentiles(),
         travel_time_s: values.travel_time_s.percentiles(),
         speed_kmh: values.speed_kmh.percentiles(),
+        accepted_until: None,
     };
-    (all, history::earlier(watch, &values))
+    (all, history::earlier(watch, &values), Shape::of(watch, &values))
 }
 
 fn refuse(rule: GateRule, message: String, remedy: impl Into<String>) -> GateFinding {

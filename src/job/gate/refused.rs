@@ -66,7 +66,8 @@ impl Night<'_> {
             (self.rules.max_refused_others, self.rules.max_refused_others_rise),
             of,
         );
-        Some(refuse(rule, what.or_else(|| self.more_others())?, rule.remedy()))
+        let what = what.or_else(|| self.more_others()).or_else(|| self.missing_where_far());
+        Some(refuse(rule, what?, rule.remedy()))
     }
 
     /// The same rise, rows that name no group included: of those the published set says nothing, and

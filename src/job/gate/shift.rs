@@ -1,5 +1,6 @@
 //! Rules on distances, times and speeds as a whole: another unit, another column, another point.
 
+use super::drift::Recent;
 use super::units::{DISTANCES, TIMES, Unit, Units, set_to, unit_by_factor};
 use super::{Night, refuse, warn};
 use crate::domain::observed::Percentiles;
@@ -14,15 +15,14 @@ const MIN_COMPARED: f64 = 0.5;
 /// Factor by which one column may move while the other is in another unit.
 const STEADY: f64 = 1.4;
 
+/// How much of such a move the speed must have made, in logarithms.
+const SPEED_FOLLOWS: f64 = 0.75;
+
 /// Factor of the medians from which on it is said that they moved, where nothing else is wrong.
 const WARN_FACTOR: f64 = 1.25;
 
 /// Rows from which on that is said.
 const MIN_WARNED: u64 = 500;
-
-/// Widest span of values, the 90th percentile over the 10th, that still is one value: a bin of the
-/// histogram.
-const ONE_VALUE: f64 = 1.07;
 
 /// Distances, times and speeds over those of the published set: their 10th, 50th and 90th percentiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +47,18 @@ impl OtherUnit {
         format!(
             "the {what} are {factor} times those of the published set, as {} would be",
             unit.name
+        )
+    }
+
+    pub(super) fn unit_name(&self) -> &'static str {
+        self.unit.name
+    }
+
+    /// What to do where only some of the rows are in that unit.
+    pub(super) fn remedy_of_rows(&self) -> String {
+        format!(
+            "convert the newest {} at their source: the older ones are in the unit of `{}`",
+            self.what, self.key
         )
     }
 
@@ -76,13 +88,18 @@ impl Shift {
             let is_all = ratios.iter().all(|&r| unit_by_factor(known, size, r) == Some(unit));
             is_all.then_some(unit)
         };
+        // A shorter way takes less time; in another unit only the speed follows.
+        let follows =
+            |ratios: &[f64; 3]| self.speed[1].ln().abs() > SPEED_FOLLOWS * ratios[1].ln().abs();
         if is_steady(&self.time)
+            && follows(&self.distance)
             && let Some(unit) = whole(&DISTANCES, units.distance_km, &self.distance)
         {
             let (what, key) = ("distances", "columns.distance_unit");
             return Some(OtherUnit { what, key, unit, factor: self.distance[1] });
         }
         if is_steady(&self.distance)
+            && follows(&self.time)
             && let Some(unit) = whole(&TIMES, units.time_s, &self.time)
         {
             let (what, key) = ("travel times", "columns.time_unit");
@@ -122,6 +139,19 @@ pub(super) fn of_group(now: &Observed, before: &Observed, units: Units) -> Optio
     }
     let other = Shift::of(now, before)?.other_unit(units)?;
     Some(format!("{}: {}", other.message(), other.remedy()))
+}
+
+/// What is wrong with the unit of a group's newest rows.
+pub(super) fn of_newest(recent: &Recent, units: Units) -> Option<String> {
+    recent.shifts().find_map(|(days, shift)| {
+        let other = shift.other_unit(units)?;
+        let (what, factor) = (other.what, figure(other.factor));
+        Some(format!(
+            "in its last {days} days the {what} are {factor} times those before, as {} would be: {}",
+            other.unit_name(),
+            other.remedy_of_rows()
+        ))
+    })
 }
 
 impl Night<'_> {
@@ -186,30 +216,6 @@ impl Night<'_> {
             let message = format!("the median {what} is {factor} times that of the published set");
             warn(GateRule::Distribution, message)
         })
-    }
-
-    /// One value for all: a default, a column that does not measure.
-    pub(super) fn constant(&self) -> Option<GateFinding> {
-        if !self.is_enough(self.watch.total.n_used) {
-            return None;
-        }
-        let one = |of: fn(&Observed) -> Option<Percentiles>| {
-            let told = self.groups.iter().filter_map(|g| Some((of(&g.observed)?, g.n_used as f64)));
-            let told: Vec<(Percentiles, f64)> = told.collect();
-            let middle = weighted_median(told.iter().map(|(p, n)| (p.p50, *n)).collect());
-            let is_one = |p: &Percentiles| p.p90 < middle * ONE_VALUE && p.p10 > middle / ONE_VALUE;
-            let n_all: f64 = told.iter().map(|(_, n)| n).sum();
-            let n_one: f64 = told.iter().filter(|(p, _)| is_one(p)).map(|(_, n)| n).sum();
-            (n_one > 0.9 * n_all).then_some(middle)
-        };
-        let what = if let Some(km) = one(|observed| observed.distance_km) {
-            format!("the distance is about {} km", figure(km))
-        } else {
-            let s = one(|observed| observed.travel_time_s)?;
-            format!("the travel time is about {} s", figure(s))
-        };
-        let message = format!("{what} in more than 90 % of the records");
-        Some(refuse(GateRule::Constant, message, GateRule::Constant.remedy()))
     }
 }
 

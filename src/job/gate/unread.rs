@@ -9,15 +9,40 @@ pub(super) fn value_of(fault: &str) -> Option<(&str, &str)> {
     rest.starts_with(" is not ").then_some((value, column))
 }
 
+/// Texts that stand for a value that was not recorded, in small letters.
+const BLANKS: [&str; 17] = [
+    "null",
+    "none",
+    "nil",
+    "na",
+    "nan",
+    "n/a",
+    "n.a.",
+    "#n/a",
+    "(null)",
+    "\\n",
+    "unknown",
+    "missing",
+    "empty",
+    "not recorded",
+    "not available",
+    "undefined",
+    "tbd",
+];
+
 /// Whether the text stands for no value at all: `NULL`, `n/a`, `-`. Rows without a value are no
-/// selection by value.
+/// selection by value; one of any other text may be, as `####` or `TIMEOUT` for what is too long.
 pub(super) fn is_blank(value: &str) -> bool {
-    !value.chars().any(|c| c.is_numeric())
+    let value = value.trim().to_lowercase();
+    BLANKS.contains(&value.as_str()) || value.chars().all(|c| matches!(c, '-' | '.' | '?' | '–'))
 }
 
 /// What a text that is no number looks like.
 pub(super) fn looks_like(value: &str) -> Option<&'static str> {
     let is_digit = |c: char| c.is_ascii_digit();
+    if !value.is_empty() && value.chars().all(|c| c == '#') {
+        return Some("a column that was too narrow for its number");
+    }
     let bare = value.trim_start_matches(['-', '+']);
     if is_grouped(bare) {
         return Some("a number with thousands separators");
@@ -94,10 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_recorded_holds_no_digit() {
-        for blank in ["NULL", "n/a", "-", "unknown", ""] {
+    fn what_was_not_recorded_is_known_by_its_word() {
+        for blank in ["NULL", "n/a", "N/A", "-", "--", "unknown", "", "\\N"] {
             assert!(is_blank(blank), "{blank}");
         }
-        assert!(!is_blank("1,234") && !is_blank("1h"));
+        for text in ["1,234", "1h", "####", "TIMEOUT", "one hour", ">", "inf"] {
+            assert!(!is_blank(text), "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::histogram::Values;
+use super::histogram::{Histogram, Values};
 use super::repeats::Repeats;
 use super::units::{Trial, Units};
 use super::unread;
@@ -17,6 +17,9 @@ const MAX_EXAMPLES: usize = 3;
 
 /// Time by which clocks may differ before a record is of the future.
 const CLOCKS_DIFFER_US: i64 = 3_600_000_000;
+
+/// Days up to the run that count as recent: a week, and four of them.
+pub(crate) const RECENT_DAYS: [i64; 2] = [7, 28];
 
 /// Why a row was refused, as the gate looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +113,13 @@ pub struct Moments {
     pub since: Option<Timestamp>,
     /// The newest record of the published set.
     pub cut: Option<Timestamp>,
+    /// The newest record of the last set that a person accepted.
+    pub accepted: Option<Timestamp>,
 }
 
 impl Default for Moments {
     fn default() -> Self {
-        Self { now: Timestamp::MAX, as_of: Timestamp::MAX, since: None, cut: None }
+        Self { now: Timestamp::MAX, as_of: Timestamp::MAX, since: None, cut: None, accepted: None }
     }
 }
 
@@ -124,6 +129,15 @@ impl Moments {
     fn is_fresh(&self, row: &RecordRef<'_>) -> bool {
         let Some(at_us) = row.occurred_at_us else { return false };
         self.cut.is_some_and(|cut| at_us > cut.as_microsecond()) || self.is_before(at_us)
+    }
+
+    /// Where the recent rows begin: so many days ago, or with what came since the published set where
+    /// that is longer ago. What a person accepted is not recent any more.
+    pub(crate) fn recent_since(&self, horizon: usize) -> Option<Timestamp> {
+        let days = jiff::SignedDuration::from_hours(24 * RECENT_DAYS.get(horizon)?);
+        let begin = self.as_of.checked_sub(days).ok()?;
+        let begin = self.cut.map_or(begin, |cut| cut.min(begin));
+        Some(self.accepted.map_or(begin, |accepted| accepted.max(begin)))
     }
 
     fn is_before(&self, at_us: i64) -> bool {
@@ -149,6 +163,13 @@ pub struct GroupWatch {
     pub(crate) refused: Values,
     /// Those of rows newer than the published set's newest, accepted or refused for one of them.
     pub(crate) fresh: Values,
+    /// The same of recent rows, by horizon.
+    pub(crate) recent: [Values; RECENT_DAYS.len()],
+    /// Distances of rows without a time.
+    pub(crate) without_time_km: Histogram,
+    /// The sum of the weights, and the largest.
+    pub(crate) weight: f64,
+    pub(crate) heaviest: f64,
 }
 
 impl GroupWatch {
@@ -156,7 +177,10 @@ impl GroupWatch {
         if moments.is_fresh(row) {
             self.fresh.add(sample.distance_km, f64::from(sample.travel_time_s));
         }
+        self.weight += f64::from(sample.weight);
+        self.heaviest = self.heaviest.max(f64::from(sample.weight));
         let Some(at_us) = row.occurred_at_us else { return };
+        self.note_recent(moments, at_us, sample.distance_km, f64::from(sample.travel_time_s));
         self.oldest_us = Some(self.oldest_us.map_or(at_us, |oldest| oldest.min(at_us)));
         if at_us <= moments.as_of.as_microsecond() {
             self.newest_us = Some(self.newest_us.map_or(at_us, |newest| newest.max(at_us)));
@@ -166,10 +190,25 @@ impl GroupWatch {
 
     pub(crate) fn refuse(&mut self, kind: Kind, moments: &Moments, row: &RecordRef<'_>) {
         self.tally.refuse(kind);
+        if let (Kind::Other, Some(km), None) = (kind, row.distance_km, row.travel_time_s) {
+            self.without_time_km.add(km);
+        }
         if let (Kind::Value, Some(km), Some(s)) = (kind, row.distance_km, row.travel_time_s) {
             self.refused.add(km, s);
             if moments.is_fresh(row) {
                 self.fresh.add(km, s);
+            }
+            if let Some(at_us) = row.occurred_at_us {
+                self.note_recent(moments, at_us, km, s);
+            }
+        }
+    }
+
+    fn note_recent(&mut self, moments: &Moments, at_us: i64, km: f64, s: f64) {
+        for (horizon, values) in self.recent.iter_mut().enumerate() {
+            let since = moments.recent_since(horizon);
+            if since.is_some_and(|since| at_us > since.as_microsecond()) {
+                values.add(km, s);
             }
         }
     }
@@ -195,6 +234,11 @@ pub struct Watch {
     pub fresh: Tally,
     /// Accepted rows of the future.
     pub n_future: u64,
+    /// The longest time of an accepted row, s, and how many have it.
+    pub longest: (f64, u64),
+    /// Times that are whole numbers of a hundred and more, and those of them whose last two digits are
+    /// sixty and more.
+    pub above_59: (u64, u64),
     pub(crate) fresh_values: Values,
     pub(crate) trial: Trial,
     pub(crate) fresh_trial: Trial,
@@ -214,12 +258,25 @@ impl Watch {
 
     pub(crate) fn accept(&mut self, row: &RecordRef<'_>, km: f64, s: f64) {
         self.total.n_used += 1;
+        self.note_form(s);
         if self.moments.is_fresh(row) {
             self.fresh.n_used += 1;
             self.fresh_values.add(km, s);
         }
         let latest_us = self.moments.now.as_microsecond().saturating_add(CLOCKS_DIFFER_US);
         self.n_future += u64::from(row.occurred_at_us.is_some_and(|at_us| at_us > latest_us));
+    }
+
+    fn note_form(&mut self, s: f64) {
+        if s > self.longest.0 {
+            self.longest = (s, 0);
+        }
+        self.longest.1 += u64::from(s == self.longest.0);
+        let written = s / self.units.time_s;
+        if written >= 100.0 && written.fract() == 0.0 {
+            self.above_59.0 += 1;
+            self.above_59.1 += u64::from(written % 100.0 >= 60.0);
+        }
     }
 
     pub(crate) fn refuse(&mut self, kind: Kind, row: &RecordRef<'_>, limits: &Limits) {

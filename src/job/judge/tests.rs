@@ -63,6 +63,7 @@ fn group() -> FittedGroup {
         choice: String::new(),
         observed: Observed { n_used: 100, ..Observed::default() },
         earlier: Observed::default(),
+        shape: crate::job::gate::Shape::default(),
         n_old: 0,
     }
 }

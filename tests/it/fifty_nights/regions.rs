@@ -100,7 +100,7 @@ pub(super) const NIGHTS: &[Night] = &[
         "rows shuffled across regions",
         "regions in an order drawn by lot, as a join gone wrong leaves them",
         |feed| reordered(feed, |i| lot(i as u64)),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "regions of the row before",
@@ -109,7 +109,7 @@ pub(super) const NIGHTS: &[Night] = &[
             let n = feed.rows.len();
             reordered(feed, |i| ((i + 1) % n) as f64);
         },
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "two regions exchanged",

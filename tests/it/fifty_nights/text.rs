@@ -1,6 +1,6 @@
 //! Texts that cannot be read, or stand in another column.
 
-use super::Expected::{Harmless, Refused, Warned};
+use super::Expected::{Harmless, Refused};
 use super::{Night, night};
 
 /// The line changed, every line below the header.
@@ -128,13 +128,13 @@ pub(super) const NIGHTS: &[Night] = &[
         "no arrivals of slow trips",
         "no time in rows of more than 600 s",
         |feed| feed.each_of(|row| row.s() > 600.0, |row| row.time.clear()),
-        Warned("row_count"),
+        Refused("refused_others"),
     ),
     night(
         "`NULL` in slow times",
         "`NULL` in times of more than 600 s",
         |feed| feed.each_of(|row| row.s() > 600.0, |row| "NULL".clone_into(&mut row.time)),
-        Warned("row_count"),
+        Refused("refused_others"),
     ),
     night(
         "day and month swapped",

@@ -1,6 +1,6 @@
 //! Distances and times in other units.
 
-use super::Expected::{Kept, Refused, Warned};
+use super::Expected::{Kept, Refused};
 use super::city::Row;
 use super::{Feed, Night, night};
 
@@ -77,7 +77,7 @@ pub(super) const NIGHTS: &[Night] = &[
         "half the rows in miles",
         "half of the distances, drawn by lot, by 1.609",
         |feed| kilometres(feed, |row| row.lot < 0.5, 1.0 / MILE),
-        Warned("distribution"),
+        Refused("history"),
     ),
     night(
         "times in minutes",

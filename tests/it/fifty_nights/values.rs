@@ -1,6 +1,6 @@
 //! Distances and times that are numbers, and not what they should be.
 
-use super::Expected::{Harmless, Refused, Warned};
+use super::Expected::{Harmless, Refused};
 use super::city::Row;
 use super::{Expected, Feed, Night, night};
 
@@ -36,19 +36,19 @@ pub(super) const NIGHTS: &[Night] = &[
         "times rounded to minutes",
         "the nearest minute",
         |feed| feed.each(|row| row.time = format!("{:.0}", (row.s() / 60.0).round() * 60.0)),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "truncated times",
         "the minute begun is left out",
         |feed| feed.each(|row| row.time = format!("{:.0}", (row.s() / 60.0).floor() * 60.0)),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "times cut off",
         "600 s for more than 600 s",
         |feed| feed.each(|row| row.time = format!("{:.0}", row.s().min(600.0))),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "zero distances",
@@ -60,13 +60,13 @@ pub(super) const NIGHTS: &[Night] = &[
         "distances in whole kilometres",
         "the nearest kilometre",
         |feed| feed.each(|row| row.distance = format!("{:.0}", row.km().round())),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "some times tenfold",
         "5 % of the times, drawn by lot, times 10",
         |feed| feed.each_of(|row| row.lot < 0.05, |row| row.times_s(10.0)),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "some distances tenfold",
@@ -78,13 +78,13 @@ pub(super) const NIGHTS: &[Night] = &[
         "a default for what was not measured",
         "999 s in 4 % of the rows, drawn by lot",
         |feed| feed.each_of(|row| row.lot < 0.04, |row| "999".clone_into(&mut row.time)),
-        Warned("history"),
+        Refused("history"),
     ),
     night(
         "by road for straight lines",
         "distances times 1.3",
         |feed| feed.each(|row| row.times_km(1.3)),
-        Warned("distribution"),
+        Refused("history"),
     ),
     night(
         "by road since yesterday",
@@ -131,7 +131,7 @@ pub(super) const NIGHTS: &[Night] = &[
         "latitude and longitude swapped",
         "distances times 1 to 1.6, by their direction",
         |feed| feed.each(|row| row.times_km(1.0 + 0.6 * row.lot)),
-        Warned("distribution"),
+        Refused("history"),
     ),
     night(
         "distances of other rows",
