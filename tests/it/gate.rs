@@ -325,3 +325,32 @@ fn the_first_night_of_real_files_passes() {
         assert_eq!(run.json()["findings"], serde_json::Value::Null, "{name}");
     }
 }
+
+/// What a person accepted is not asked about again while it is still new.
+#[test]
+fn a_change_that_is_real_is_accepted_once() {
+    for accept in [&["publish", "2", "--reason", "all trips by the new road"][..], &[]] {
+        let desk = Desk::new();
+        night(&desk, &trips(60), &[]);
+        let longer = |n_days: u32| {
+            let mut trips = trips(n_days);
+            for trip in trips.iter_mut().filter(|trip| trip.day >= 60) {
+                trip.distance = format!("{:.3}", trip.distance.parse::<f64>().unwrap() * 1.8);
+            }
+            trips
+        };
+        let refused = night(&desk, &longer(67), &[]);
+        assert_eq!(refused.code, Some(7), "{}", refused.stderr);
+        assert_eq!(status(&desk).0, ["new_rows"]);
+        if accept.is_empty() {
+            let forced = night(&desk, &longer(67), &["--force", "--reason", "by the new road"]);
+            assert_eq!(forced.code, Some(0), "{}", forced.stderr);
+        } else {
+            desk.expect(0, accept);
+        }
+        for n_days in [68, 69, 70] {
+            let next = night(&desk, &longer(n_days), &[]);
+            assert_eq!(next.code, Some(0), "{n_days}: {}", next.stderr);
+        }
+    }
+}
