@@ -10,7 +10,7 @@ use crate::domain::observed::Percentiles;
 use crate::domain::{GateFinding, GateRule, Observed};
 
 /// Older rows of a group from which on its newest are measured by their median.
-const MIN_OLDER: u64 = 10;
+const MIN_OLDER: u64 = 20;
 
 /// Newest rows, and older ones, from which on something is said of them.
 const MIN_RECENT: u64 = 50;
@@ -90,100 +90,138 @@ fn measured(values: &Values) -> Observed {
     }
 }
 
-/// One percentile of one quantity of the newest rows of all groups.
+/// The newest rows of all groups together, each over the median of its group's older ones.
+#[derive(Default)]
+struct Together {
+    relative: Values,
+    times: Histogram,
+    /// Logarithms of the 10th and 90th percentile of older rows over their median, by the newest rows
+    /// of the groups; of distance, time and speed.
+    usual: [[f64; 2]; 3],
+    n_older: u64,
+}
+
+impl Together {
+    fn of<'a>(groups: impl Iterator<Item = &'a Recent>) -> Self {
+        let mut all = Self::default();
+        for recent in groups {
+            let Some(usual) = recent.usual else { continue };
+            all.relative.extend(&recent.relative);
+            all.times.extend(&recent.times);
+            all.n_older += recent.n_older;
+            let n = recent.relative.n() as f64;
+            for (sum, ratio) in all.usual.iter_mut().flatten().zip(usual.iter().flatten()) {
+                *sum += n * ratio.ln();
+            }
+        }
+        let n = all.relative.n().max(1) as f64;
+        all.usual.iter_mut().flatten().for_each(|sum| *sum /= n);
+        all
+    }
+
+    /// Each percentile over what it usually is.
+    fn moves(&self) -> Option<[[Moved; 3]; 3]> {
+        let Values { distance_km, travel_time_s, speed_kmh } = &self.relative;
+        let of = |what, column: &Histogram, usual: [f64; 2]| {
+            let Percentiles { p10, p50, p90 } = column.percentiles()?;
+            let moved = |which, now: f64, usual: f64, share| {
+                let is_chance = !is_unlikely(column, usual, share);
+                Moved { what, which, factor: now / usual, is_chance }
+            };
+            Some([
+                moved("10th percentile of the", p10, usual[0].exp(), 0.1),
+                moved(MEDIAN, p50, 1.0, 0.5),
+                moved("90th percentile of the", p90, usual[1].exp(), 0.9),
+            ])
+        };
+        Some([
+            of(DISTANCE, distance_km, self.usual[0])?,
+            of("travel time", travel_time_s, self.usual[1])?,
+            of("speed", speed_kmh, self.usual[2])?,
+        ])
+    }
+}
+
+const DISTANCE: &str = "distance";
+const MEDIAN: &str = "median";
+
+/// One percentile of one quantity of the newest rows.
+#[derive(Clone, Copy)]
 struct Moved {
     what: &'static str,
     which: &'static str,
+    /// Over that of the older rows.
     factor: f64,
+    /// Whether so few rows may differ by so much.
+    is_chance: bool,
+}
+
+impl Moved {
+    fn is_beyond(&self, limit: f64) -> bool {
+        !self.is_chance && !(1.0 / limit..=limit).contains(&self.factor)
+    }
+
+    fn is_refused(&self, limit: f64) -> bool {
+        let is_distance = self.what == DISTANCE;
+        self.is_beyond(if is_distance { limit } else { limit.max(MAX_TIME_FACTOR) })
+    }
+
+    fn is_said(&self, limit: f64) -> bool {
+        self.is_beyond(if self.which == MEDIAN { WARN_FACTOR } else { limit })
+    }
+
+    fn text(&self) -> String {
+        let Self { what, which, factor, .. } = self;
+        let factor = figure(*factor);
+        format!("the {which} {what} is {factor} times that of the rows before, each in its region")
+    }
 }
 
 impl Night<'_> {
     pub(super) fn drift(&self) -> Option<GateFinding> {
-        let limit = self.rules.max_distribution_factor;
-        let (mut relative, mut times) = (Values::default(), Histogram::default());
-        let (mut n_older, mut weight) = (0, 0.0);
-        let mut usual = [[0.0; 2]; 3];
-        for recent in self.groups.iter().map(|group| &group.shape.recent) {
-            let Some(of_group) = recent.usual else { continue };
-            let n = recent.relative.n() as f64;
-            relative.extend(&recent.relative);
-            times.extend(&recent.times);
-            n_older += recent.n_older;
-            weight += n;
-            for (sum, ratio) in usual.iter_mut().flatten().zip(of_group.iter().flatten()) {
-                *sum += n * ratio.ln();
-            }
-        }
-        if limit <= 0.0 || relative.n() < MIN_RECENT || n_older < MIN_OLDER_IN_ALL {
+        let (rule, limit) = (GateRule::Drift, self.rules.max_distribution_factor);
+        let all = Together::of(self.groups.iter().map(|group| &group.shape.recent));
+        let n = all.relative.n();
+        if limit <= 0.0 || n < MIN_RECENT || all.n_older < MIN_OLDER_IN_ALL {
             return None;
         }
-        let usual = usual.map(|of| of.map(|sum| (sum / weight).exp()));
-        let names = ["distance", "travel time", "speed"];
-        let columns = [&relative.distance_km, &relative.travel_time_s, &relative.speed_kmh];
-        let mut ratios = [[1.0; 3]; 3];
-        let mut moved = Vec::new();
-        for (((what, column), usual), ratios) in
-            names.into_iter().zip(columns).zip(usual).zip(&mut ratios)
-        {
-            let Percentiles { p10, p50, p90 } = column.percentiles()?;
-            let each = [
-                ("10th percentile of the", p10, usual[0], 0.1),
-                ("median", p50, 1.0, 0.5),
-                ("90th percentile of the", p90, usual[1], 0.9),
-            ];
-            for ((which, now, usual, share), ratio) in each.into_iter().zip(ratios) {
-                *ratio = now / usual;
-                if is_unlikely(column, usual, share) {
-                    moved.push(Moved { what, which, factor: *ratio });
-                }
-            }
-        }
-        let n = relative.n();
         let since = self.watch.moments.recent_since(0)?;
-        let is_over = |factor: f64, limit: f64| !(1.0 / limit..=limit).contains(&factor);
-        let rule = GateRule::Drift;
-        let one = times.fullest().filter(|(n_one, ..)| share(*n_one, n) > MAX_ONE_TIME);
-        if let Some((n_one, low, high)) = one {
-            let message = format!(
-                "of the {} rows since {since:.0} {} have a travel time of {} to {} s",
-                count(n),
-                percent(share(n_one, n)),
-                figure(low),
-                figure(high)
-            );
-            return Some(refuse(rule, message, rule.remedy()));
+        let of_these = |what: &str| format!("of the {} rows since {since:.0} {what}", count(n));
+        if let Some(what) = one_time(&all.times) {
+            return Some(refuse(rule, of_these(&what), rule.remedy()));
         }
-        let message = |Moved { what, which, factor }: &Moved| {
-            format!(
-                "of the {} rows since {since:.0} the {which} {what} is {} times that of the rows \
-                 before, each in its region",
-                count(n),
-                figure(*factor)
-            )
-        };
-        let is_too_far = |moved: &&Moved| {
-            let is_distance = moved.what == "distance";
-            is_over(moved.factor, if is_distance { limit } else { limit.max(MAX_TIME_FACTOR) })
-        };
-        if let Some(most) = furthest(moved.iter().filter(is_too_far)) {
-            let [distance, time, speed] = ratios;
+        let moves = all.moves()?;
+        let each = || moves.iter().flatten();
+        if let Some(most) = furthest(each().filter(|moved| moved.is_refused(limit))) {
+            let what = of_these(&most.text());
+            let [distance, time, speed] = moves.map(|of| of.map(|moved| moved.factor));
             let other = (Shift { distance, time, speed }).other_unit(self.rules.units);
-            let Some(other) = other else {
-                return Some(refuse(rule, message(most), rule.remedy()));
-            };
-            let what = format!("{}, as {} would be", message(most), other.unit_name());
-            return Some(refuse(rule, what, other.remedy_of_rows()));
+            return Some(match other {
+                Some(other) => {
+                    let what = format!("{what}, as {} would be", other.unit_name());
+                    refuse(rule, what, other.remedy_of_rows())
+                }
+                None => refuse(rule, what, rule.remedy()),
+            });
         }
-        let is_said = |moved: &&Moved| {
-            is_over(moved.factor, if moved.which == "median" { WARN_FACTOR } else { limit })
-        };
-        furthest(moved.iter().filter(is_said)).map(|most| warn(rule, message(most)))
+        let most = furthest(each().filter(|moved| moved.is_said(limit)))?;
+        Some(warn(rule, of_these(&most.text())))
     }
+}
+
+/// One travel time that most of them have.
+fn one_time(times: &Histogram) -> Option<String> {
+    let (n, low, high) = times.fullest()?;
+    let share = share(n, times.n());
+    (share > MAX_ONE_TIME).then(|| {
+        let (share, low, high) = (percent(share), figure(low), figure(high));
+        format!("{share} have a travel time of {low} to {high} s")
+    })
 }
 
 /// The median that has moved furthest; of other percentiles where none has.
 fn furthest<'a>(moved: impl Iterator<Item = &'a Moved>) -> Option<&'a Moved> {
-    let off = |moved: &Moved| (moved.which == "median", moved.factor.ln().abs());
+    let off = |moved: &Moved| (moved.which == MEDIAN, moved.factor.ln().abs());
     moved.max_by(|a, b| off(a).0.cmp(&off(b).0).then(off(a).1.total_cmp(&off(b).1)))
 }
 

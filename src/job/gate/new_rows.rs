@@ -2,7 +2,7 @@
 //! that nothing of them would show in the whole.
 
 use super::ages::days;
-use super::refused::share;
+use super::refused::{OF_SOME, share};
 use super::shift::{Shift, weighted_median};
 use super::watch::Tally;
 use super::{Night, count, percent, refuse, warn};
@@ -43,8 +43,8 @@ impl Night<'_> {
             if let Some(what) = refused(fresh) {
                 let reading = self.watch.fresh_trial.verdict(self.rules.units);
                 return Some(match reading {
-                    Some((reading, remedy)) => {
-                        refuse(rule, format!("{since} {what}; {reading}"), remedy)
+                    Some((reading, _)) => {
+                        refuse(rule, format!("{since} {what}; {reading}"), OF_SOME)
                     }
                     None => refuse(rule, format!("{since} {what}"), rule.remedy()),
                 });
@@ -86,7 +86,7 @@ impl Night<'_> {
             return None;
         };
         Some(match shift.other_unit(self.rules.units) {
-            Some(other) => (other.message(), other.remedy()),
+            Some(other) => (other.message(), other.remedy_of_rows()),
             None => (what, GateRule::NewRows.remedy().to_owned()),
         })
     }

@@ -3,6 +3,9 @@
 use super::{Night, count, percent, refuse, unread};
 use crate::domain::{GateFinding, GateRule, Observed};
 
+/// What to do where a part of the rows is in another unit.
+pub(super) const OF_SOME: &str = "bring all rows into one unit in a view, a query or the export";
+
 impl Night<'_> {
     /// Texts that are no numbers: where only some are, they are so for what they hold.
     pub(super) fn unreadable(&self) -> Option<GateFinding> {
@@ -39,7 +42,12 @@ impl Night<'_> {
             (self.rules.max_refused_values, self.rules.max_refused_values_rise),
             of,
         )?;
+        let total = &self.watch.total;
         Some(match self.watch.trial.verdict(self.rules.units) {
+            // A setting holds for all rows: those that were accepted are against it.
+            Some((reading, _)) if total.n_values < total.n_used => {
+                refuse(rule, format!("{what}; {reading}, and the others as they are"), OF_SOME)
+            }
             Some((reading, remedy)) => refuse(rule, format!("{what}; {reading}"), remedy),
             None => refuse(rule, what, rule.remedy()),
         })
