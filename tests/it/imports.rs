@@ -87,6 +87,48 @@ fn beside_an_import_all_read_and_whoever_would_write_says_who_writes() {
     assert_eq!(again["rows"]["read"], 240);
 }
 
+#[test]
+fn one_import_goes_and_the_others_stay() {
+    let desk = Desk::new();
+    for (name, n) in [("a.csv", 240), ("b.csv", 120)] {
+        // Ids of their own: none repeats the other's rows.
+        desk.write(name, &format!("{HEADER}{}", rows(n).replace('I', &name[..1])));
+        desk.expect(0, &["import", name]);
+    }
+    desk.expect(0, &["import", "a.csv", "--again"]);
+    let listed = desk.expect(0, &["import", "--list", "--json"]).json();
+    let numbers = listed.as_array().unwrap().iter().map(|one| (&one["import_id"], &one["rows"]));
+    let numbers: Vec<_> = numbers.map(|(id, n)| (id.as_i64(), n.as_i64())).collect();
+    assert_eq!(numbers, [(Some(1), Some(240)), (Some(2), Some(120)), (Some(3), Some(240))]);
+    let refused = |which: &str, stderr: &str| {
+        assert_eq!(desk.expect(8, &["import", "--undo", which]).stderr, stderr, "{which}");
+    };
+    refused(
+        "a.csv",
+        "error: `a.csv` was imported 2 times: 1, 3\n\
+         hint: name one by its number: `speedfit import --undo 3`; `speedfit import --list` shows them\n",
+    );
+    for which in ["c.csv", "4", "0"] {
+        refused(
+            which,
+            &format!(
+                "error: no import `{which}` is in the database\n\
+                 hint: `speedfit import --list` shows all of them\n"
+            ),
+        );
+    }
+    let undone = desk.expect(0, &["import", "--undo", "3", "--json"]).json();
+    assert_eq!(undone, serde_json::json!({ "import_id": 3, "file": "a.csv", "rows": 240 }));
+    assert_eq!(desk.expect(0, &["run", "--dry-run", "--json"]).json()["rows"]["read"], 360);
+    // A file is known by its bytes where its name is another.
+    std::fs::rename(desk.path("b.csv"), desk.path("c.csv")).unwrap();
+    desk.expect(0, &["import", "--undo", "./c.csv"]);
+    assert_eq!(desk.expect(0, &["run", "--dry-run", "--json"]).json()["rows"]["read"], 240);
+    // What is out may come in again, and is another import.
+    let again = desk.expect(0, &["import", "c.csv", "--json"]).json();
+    assert_eq!(again["import_id"], 4);
+}
+
 #[tokio::test]
 async fn an_import_that_cannot_write_ends_and_does_not_name_itself() {
     let folder = tempfile::tempdir().unwrap();
