@@ -260,6 +260,7 @@ fn gate_rules(settings: &Settings) -> GateRules {
             distance_km: distance_unit(settings).to_km(1.0),
             time_s: time_unit(settings).to_s(1.0),
         },
+        is_imported: false,
     }
 }
 
