@@ -13,7 +13,7 @@ use super::plan::{Ask, plan, retention_rules};
 use super::select;
 use super::telling::{Ended, Telling, Upload};
 use super::world::{WorldError, world};
-use crate::config::Loaded;
+use crate::config::{Loaded, SourceKind};
 use crate::domain::{RunId, RunStatus, Trigger};
 use crate::job::retention::keep_house;
 use crate::job::{self, JobError, Observer, RunPlan, RunReport, World};
@@ -232,6 +232,7 @@ async fn planned(
     clock: Arc<dyn Clock>,
 ) -> Result<(RunPlan, World), LaunchError> {
     let mut plan = plan(loaded, ask, clock.now())?;
+    plan.gate.is_imported = loaded.settings.source.kind == SourceKind::Embedded;
     let selector = select::read(&plan.request.detail, &plan.splits)?;
     let world = world(loaded, plan.dry_run, clock).await?;
     let (asked, scope) = (&plan.request.detail, &plan.request.scope);

@@ -17,11 +17,11 @@ mod world;
 
 use std::path::PathBuf;
 
-pub use crate::adapters::embedded::{ImportOutcome, ImportSummary};
+pub use crate::adapters::embedded::{ImportOutcome, ImportRow, ImportSummary};
 pub use api::Desk;
 pub use examine::{can_sample, examine_source, examine_store};
 pub use health::{keep_health, read_health};
-pub use import::{import_batches, import_file};
+pub use import::{import_batches, import_file, imports, imports_of, undo_import};
 pub use launch::{Launch, LaunchError, Launched};
 pub use nights::{ScopeNight, rules};
 pub use outputs::{

@@ -158,7 +158,7 @@ impl Night for ScopeNight {
             Ok::<_, NightError>(())
         };
         if let Err(why) = told.await {
-            tracing::warn!("nobody is told of runs that died: {why}");
+            tracing::warn!("nobody is notified of runs that died: {why}");
         }
     }
 }

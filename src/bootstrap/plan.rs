@@ -240,7 +240,7 @@ const MAX_LIVE_DAYS: u32 = 3660;
 fn gate_rules(settings: &Settings) -> GateRules {
     let gate = &settings.gate;
     GateRules {
-        skip: gate.skip.clone(),
+        skip: gate.skip.iter().map(|name| name.0).collect(),
         min_rows: gate.min_rows,
         max_unreadable: gate.max_unreadable,
         max_refused_values: gate.max_refused_values,
@@ -260,6 +260,7 @@ fn gate_rules(settings: &Settings) -> GateRules {
             distance_km: distance_unit(settings).to_km(1.0),
             time_s: time_unit(settings).to_s(1.0),
         },
+        is_imported: false,
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::account;
 use super::printable::printable_lines;
 use super::progress::{BesideBar, Progress, ProgressMode};
+use super::table::paragraph;
 use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
 use crate::telemetry::{self, Export, LogError};
 
@@ -170,6 +171,12 @@ impl Context {
         comfy_table::Table::new().width()
     }
 
+    /// Columns of the terminal that errors go to; `None` where stderr is none.
+    #[must_use]
+    pub fn error_width() -> Option<u16> {
+        comfy_table::Table::new().use_stderr().width()
+    }
+
     /// A teller of progress on stderr.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -184,6 +191,14 @@ impl Context {
     /// stdout cannot be written, for example to a full disk.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         self.write(&printable_lines(text))
+    }
+
+    /// Prints sentences for people, broken between words to fit their terminal.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn print_sentences(&self, text: &str) -> anyhow::Result<()> {
+        self.print(&paragraph(text, self.width()))
     }
 
     fn write(&self, text: &str) -> anyhow::Result<()> {

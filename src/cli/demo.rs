@@ -1,6 +1,6 @@
 //! `speedfit demo`: the whole job on records with known truth; the newcomer's first minute.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -8,10 +8,11 @@ use serde_json::json;
 use super::context::Context;
 use super::demo_records::{DemoRegion, draw_batches, regions};
 use super::exit::Exit;
+use super::groups::label;
 use super::numbers::{count, figure};
 use super::run::{Ran, run_once, summary, world_failure};
 use super::signals::stop_token;
-use super::table::{self, Align};
+use super::table::{self, Align, paragraph};
 use crate::bootstrap::{self, Ask};
 use crate::config::Override;
 use crate::domain::{ParameterRow, ParameterSet, Trigger};
@@ -61,16 +62,31 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         context.print_json(&json!({ "truth": truths_json(&truths), "results": report.results }))?;
     } else {
         let mut text = truth_table(&truths, context.width());
-        text.push_str(&verdict(&truths));
+        text.push_str(&paragraph(&verdict(&truths), context.width()));
         text.push('\n');
         let told = summary(&report, &outputs, context.width());
         // The table of groups would say the same again.
         text.push_str(told.split_once("\n\n").map_or(told.as_str(), |(_, rest)| rest));
         text.push_str(&format!("database  {}\n", database.display()));
+        text.push_str(&next_lines(&dir, &database));
         context.print(&text)?;
     }
     Exit::of_code(report.exit_code)
 }
+
+/// What a newcomer may type next: a look at the report, at the run, and then their own records.
+fn next_lines(dir: &Path, database: &Path) -> String {
+    let set = format!("--set embedded.path={}", database.display());
+    format!(
+        "\nnext      open {} in a browser\n\
+         {BLANK:10}speedfit show {set}\n\
+         {BLANK:10}speedfit fit your-records.csv\n",
+        dir.join("report.html").display()
+    )
+}
+
+/// Below a label.
+const BLANK: &str = "";
 
 /// One parameter of one region: truth beside estimate.
 struct Truth<'a> {
@@ -80,10 +96,13 @@ struct Truth<'a> {
 }
 
 impl Truth<'_> {
-    /// Whether the interval holds the truth; `None` where there is no interval.
+    /// Whether the interval holds the truth, also one that is open to a side; `None` where there is no
+    /// interval.
     fn is_covered(&self) -> Option<bool> {
-        let (low, high) = (self.row.ci_low?, self.row.ci_high?);
-        Some((low..=high).contains(&self.truth))
+        let (low, high) = (self.row.ci_low, self.row.ci_high);
+        let is_any = low.is_some() || high.is_some();
+        let is_above = low.is_none_or(|low| low <= self.truth);
+        is_any.then(|| is_above && high.is_none_or(|high| self.truth <= high))
     }
 }
 
@@ -105,18 +124,25 @@ fn compare<'a>(regions: &'a [DemoRegion], set: &'a ParameterSet) -> Vec<Truth<'a
 
 fn truth_table(truths: &[Truth<'_>], width: Option<u16>) -> String {
     let headers = ["region", "n", "parameter", "truth", "estimate", "95 % interval", ""];
+    // The names of columns elsewhere, of which seven fit 80 columns.
+    let parameter = |name: &str| match label(name) {
+        Some(label) if width.is_some() => label.into_owned(),
+        _ => name.to_owned(),
+    };
     let rows: Vec<Vec<String>> = (truths.iter())
         .map(|truth| {
             let row = truth.row;
             let interval = match (row.ci_low, row.ci_high) {
-                (Some(low), Some(high)) => format!("{} .. {}", figure(low), figure(high)),
-                _ => row.status.to_string(),
+                (Some(low), Some(high)) => format!("{}–{}", figure(low), figure(high)),
+                (Some(low), None) => format!("≥{}", figure(low)),
+                (None, Some(high)) => format!("≤{}", figure(high)),
+                (None, None) => row.status.to_string(),
             };
             let mark = if truth.is_covered() == Some(false) { "outside" } else { "" };
             vec![
                 truth.region.name.clone(),
                 count(truth.region.n_records as u64),
-                row.name.clone(),
+                parameter(&row.name),
                 figure(truth.truth),
                 figure(row.estimate),
                 interval,
@@ -158,4 +184,44 @@ fn truths_json(truths: &[Truth<'_>]) -> Vec<serde_json::Value> {
         })
     });
     told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{GroupKey, ParameterStatus};
+    use crate::fit::simulate::published;
+
+    #[test]
+    fn the_table_fits_80_columns_with_names_and_intervals_whole() {
+        let regions = regions(20_000);
+        let region = regions.iter().find(|region| region.name == "New York Harbour").unwrap();
+        let row = |name: &str, (ci_low, ci_high), status| ParameterRow {
+            key: GroupKey::region(&region.name),
+            name: name.to_owned(),
+            unit: String::new(),
+            estimate: 0.7655,
+            std_error: None,
+            ci_low,
+            ci_high,
+            raw_estimate: None,
+            pool_weight: None,
+            status,
+        };
+        let rows = [
+            row("acceleration_km_min2", (Some(0.8217), Some(0.9099)), ParameterStatus::Ok),
+            row("cruise_speed_kmh", (Some(48.91), None), ParameterStatus::Imprecise),
+            row("intercept_min", (None, None), ParameterStatus::AtBound),
+        ];
+        let truth = published::NEW_YORK_FIRE.value("acceleration_km_min2").unwrap();
+        let truths: Vec<Truth<'_>> = rows.iter().map(|row| Truth { region, truth, row }).collect();
+        let shown = truth_table(&truths, Some(80));
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        insta::assert_snapshot!(shown, @r"
+        region              n  parameter   truth  estimate  95 % interval
+        New York Harbour  500  a km/min²  0.7792    0.7655  0.8217–0.9099  outside
+        New York Harbour  500  v km/h     0.7792    0.7655         ≥48.91  outside
+        New York Harbour  500  t0 min     0.7792    0.7655       at_bound
+        ");
+    }
 }

@@ -211,7 +211,7 @@ async fn stopped_by<T>(
 /// Without its secret a half is not looked at; the settings' own findings say so already.
 fn unless_unset(found: Result<Vec<Finding>, WorldError>) -> Vec<Finding> {
     found.unwrap_or_else(|_| {
-        vec![Finding::new("secret", Grade::Note, "not looked at without its secret")]
+        vec![Finding::new("secret", Grade::Note, "not checked without its secret")]
     })
 }
 

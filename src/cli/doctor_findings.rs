@@ -31,7 +31,7 @@ pub(super) fn of_settings(loaded: &Loaded) -> Vec<Finding> {
         keys => format!("`{name}` ({})", keys.join(", ")),
     });
     let mut findings = vec![
-        Finding::new("files", Grade::Good, listed(files, "the built-in one alone")),
+        Finding::new("files", Grade::Good, listed(files, "only the built-in one")),
         Finding::new("variables", Grade::Good, listed(variables, "none")),
     ];
     findings.extend(loaded.warnings.iter().map(|warning| {
@@ -69,7 +69,7 @@ fn of_secret(loaded: &Loaded, secret: Secret) -> Option<Finding> {
             return None;
         }
         let origin = loaded.secrets.origin(secret)?;
-        let text = format!("`{}` is set; the settings ask for none such", origin.variable());
+        let text = format!("`{}` is set; no setting needs it", origin.variable());
         return Some(Finding::new("secrets", Grade::Note, text));
     };
     Some(match loaded.secrets.require(secret, key) {

@@ -1,19 +1,19 @@
 //! Why nothing came of the records, and what to type about it.
 
+use crate::config::SourceKind;
 use crate::domain::{RefusalReason, RefusalRow, Window, row_fault};
-use crate::job::RunPlan;
 
 /// What to do where no record was read, or where all were refused; nothing where neither is so.
 /// `source` says what to do about a source that holds nothing at all.
 pub(super) fn hint(
-    plan: &RunPlan,
+    asked: Asked,
     source: &'static str,
     n_read: u64,
     n_used: u64,
     refusals: &[RefusalRow],
 ) -> Option<String> {
     if n_read == 0 {
-        return Some(where_to_look(plan, source));
+        return Some(where_to_look(asked, source));
     }
     if n_used > 0 {
         return None;
@@ -22,12 +22,32 @@ pub(super) fn hint(
     Some(remedy(reason, example).to_owned())
 }
 
-fn where_to_look(plan: &RunPlan, source: &'static str) -> String {
+/// What was asked for of the source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Records of this span.
+    pub(super) window: Window,
+    /// Whether some groups were selected.
+    pub(super) is_selection: bool,
+}
+
+/// What to do about a source of that kind that holds nothing at all.
+pub(super) fn empty_source(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Embedded => "`speedfit import FILE` adds records to the embedded database",
+        SourceKind::File => "check `file.path`, and that whatever writes the file has finished",
+        SourceKind::SqlServer => {
+            "check `sqlserver.table` or `sqlserver.query`; `speedfit doctor` shows what it gives"
+        }
+    }
+}
+
+fn where_to_look(asked: Asked, source: &'static str) -> String {
     let mut places = Vec::new();
-    if !plan.selection.is_all() {
+    if asked.is_selection {
         places.push("check the names given to `--select` (`*` stands for any text)");
     }
-    if plan.request.window != Window::default() {
+    if asked.window != Window::default() {
         places.push("widen the window: `--from`, `--to`, `window.days`");
     }
     if places.is_empty() {

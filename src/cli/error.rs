@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::exit::Exit;
 use super::printable::printable_lines;
+use super::table::paragraph;
 use crate::config::ConfigError;
 use crate::ports::PortError;
 
@@ -93,19 +94,21 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 
 /// Prints `error: …`, a line `caused by: …` for each cause, and `hint: …` where there is one.
 ///
+/// On a terminal, of so many columns as `width` says, lines are broken between words.
+///
 /// # Errors
 /// `to` cannot be written.
-pub fn print(error: &anyhow::Error, mut to: impl Write) -> io::Result<()> {
+pub fn print(error: &anyhow::Error, width: Option<u16>, mut to: impl Write) -> io::Result<()> {
     let shown = |text: String| printable_lines(&text).into_owned();
     let mut texts: Vec<String> = links(error).iter().map(|link| shown(link.to_string())).collect();
     // A transparent wrapper shows the text of what it wraps.
     texts.dedup();
     for (nth, text) in texts.iter().enumerate() {
         let label = if nth == 0 { "error" } else { "caused by" };
-        writeln!(to, "{label}: {text}")?;
+        to.write_all(paragraph(&format!("{label}: {text}"), width).as_bytes())?;
     }
     match hint(error) {
-        Some(hint) => writeln!(to, "hint: {}", shown(hint)),
+        Some(hint) => to.write_all(paragraph(&format!("hint: {}", shown(hint)), width).as_bytes()),
         None => Ok(()),
     }
 }
@@ -119,7 +122,7 @@ mod tests {
 
     fn check(error: impl Into<anyhow::Error>, expected: &str) {
         let mut shown = Vec::new();
-        print(&error.into(), &mut shown).unwrap();
+        print(&error.into(), None, &mut shown).unwrap();
         assert_eq!(String::from_utf8(shown).unwrap(), expected);
     }
 
@@ -141,6 +144,26 @@ mod tests {
                       hint: check that the secret is mounted and that this user may read it\n";
         check(unreadable(), source);
         check(Failure::new(Exit::Settings, unreadable()), source);
+    }
+
+    #[test]
+    fn on_a_terminal_lines_end_between_words() {
+        let cause = anyhow!("line one\n  |  frame of a file");
+        let what = "cannot read the records of the settings, of which there are none at all in this \
+                    place";
+        let error =
+            Hinted::new("read `docs/files.md` and then do something or other", cause.context(what));
+        let mut shown = Vec::new();
+        print(&error.into(), Some(40), &mut shown).unwrap();
+        insta::assert_snapshot!(String::from_utf8(shown).unwrap(), @r"
+        error: cannot read the records of the
+            settings, of which there are none at
+            all in this place
+        caused by: line one
+          |  frame of a file
+        hint: read `docs/files.md` and then do
+            something or other
+        ");
     }
 
     #[test]

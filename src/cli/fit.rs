@@ -7,7 +7,7 @@ use clap::Args;
 use tracing::warn;
 
 use super::context::Context;
-use super::empty;
+use super::empty::{self, Asked};
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
 use super::export::FileFlags;
@@ -26,7 +26,7 @@ use crate::domain::{
     Severity, Trigger,
 };
 use crate::job::outcome::{Current, gate_findings, results, timing};
-use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source};
+use crate::job::{FittedSource, JobError, RunPlan, assemble, fit_source, gate};
 
 /// Fit every region of a CSV or Parquet file.
 #[derive(Debug, Args)]
@@ -128,10 +128,10 @@ fn told(findings: &[GateFinding]) -> anyhow::Result<Exit> {
     for finding in warnings {
         warn!("{finding}; {}", finding.remedy);
     }
-    let Some(first) = refusals.first() else { return Ok(Exit::Done) };
+    let Some(remedy) = gate::remedy(findings, false) else { return Ok(Exit::Done) };
     let all = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let why = anyhow!("the answer is not fit to be published: {all}");
-    Err(Hinted::new(first.remedy.clone(), Failure::new(Exit::NonePublished, why)).into())
+    Err(Hinted::new(remedy, Failure::new(Exit::NonePublished, why)).into())
 }
 
 /// The groups that are meant, of a file that no ledger knows.
@@ -175,7 +175,8 @@ fn nothing_fitted(file: &Path, plan: &RunPlan, fitted: &FittedSource) -> anyhow:
     };
     let why = Failure::new(Exit::NonePublished, anyhow!("nothing fitted: {why}"));
     let source = "check that whatever writes the file has finished";
-    let hint = empty::hint(plan, source, n_read, fitted.n_used, &fitted.refusals);
+    let asked = Asked { window: plan.request.window, is_selection: !plan.selection.is_all() };
+    let hint = empty::hint(asked, source, n_read, fitted.n_used, &fitted.refusals);
     let hint = hint.unwrap_or_else(|| "`--model constant` needs the fewest records".to_owned());
     Hinted::new(hint, why).into()
 }

@@ -144,7 +144,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment) -
     let context = Context::new(cli.globals, environment);
     execute(cli.command, &context).unwrap_or_else(|error| {
         // Where stderr is gone, the exit code still tells.
-        _ = error::print(&error, io::stderr());
+        _ = error::print(&error, Context::error_width(), io::stderr());
         Exit::of(&error)
     })
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::empty;
+use super::empty::{self, Asked};
 use super::error::{Failure, Hinted};
 use super::exit::Exit;
 use super::groups;
@@ -16,12 +16,13 @@ use super::select::{SelectFlags, selection_failure};
 use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
+use super::table::field;
 use super::window::WindowFlags;
 use crate::bootstrap::{
     self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
 };
 use crate::config::{Loaded, Override, SourceKind};
-use crate::domain::{RequestDetail, Selector, Severity, Trigger};
+use crate::domain::{RequestDetail, Selector, Trigger, outcome_and_remedy};
 use crate::job::{JobError, RunPlan, RunReport};
 use crate::ports::{FailureKind, PortError};
 
@@ -124,7 +125,7 @@ pub(super) async fn run_until_stopped(
             if context.json() {
                 context.print_json(&json!({ "groups": [], "message": message }))?;
             } else {
-                context.print(&format!("{message}\n"))?;
+                context.print_sentences(&message)?;
             }
             Ok(Exit::Done)
         }
@@ -156,36 +157,26 @@ fn is_nothing_selected(error: &anyhow::Error) -> bool {
 }
 
 fn nothing_published(kind: SourceKind, plan: &RunPlan, report: &RunReport) -> anyhow::Error {
-    let source = match kind {
-        SourceKind::Embedded => "`speedfit import FILE` adds records to the embedded database",
-        SourceKind::File => "check `file.path`, and that whatever writes the file has finished",
-        SourceKind::SqlServer => {
-            "check `sqlserver.table` or `sqlserver.query`; `speedfit doctor` shows what it gives"
-        }
-    };
     let rows = &report.results.rows;
     let refusals = &report.results.refusals;
-    let hint = of_gate(report);
-    let hint = hint.or_else(|| empty::hint(plan, source, rows.read, rows.used, refusals));
+    let asked = Asked { window: plan.request.window, is_selection: !plan.selection.is_all() };
+    let source = empty::empty_source(kind);
+    let (outcome, remedy) = outcome_and_remedy(&report.message);
+    let hint = remedy.map(|remedy| of_gate(remedy, report));
+    let hint = hint.or_else(|| empty::hint(asked, source, rows.read, rows.used, refusals));
     let hint = hint.unwrap_or_else(|| match &report.results.run {
         Some(run) => format!("`speedfit show {}` says why; the limits stand under `judge`", run.id),
         None => "the limits stand under `judge` in the settings".to_owned(),
     });
-    let failure = Failure::new(Exit::NonePublished, anyhow!(report.message.clone()));
+    let failure = Failure::new(Exit::NonePublished, anyhow!(outcome.to_owned()));
     Hinted::new(hint, failure).into()
 }
 
-/// What to do about what the gate refused, where it did.
-fn of_gate(report: &RunReport) -> Option<String> {
-    let mut findings = report.results.findings.iter();
-    let first = findings.find(|finding| finding.severity == Severity::Refuse)?;
-    let remedy = &first.remedy;
-    Some(match &report.results.run {
-        Some(run) if !report.set.parameters.is_empty() => {
-            format!("{remedy}; {}", show::publishes(run.id, run.counts.groups_carried_over))
-        }
-        _ => remedy.clone(),
-    })
+/// What to do about what the gate refused, or against it.
+fn of_gate(remedy: &str, report: &RunReport) -> String {
+    let publishes = report.results.run.as_ref().and_then(show::publishes);
+    let both = [Some(remedy.to_owned()), publishes].into_iter().flatten();
+    both.collect::<Vec<_>>().join("; ")
 }
 
 /// A run that came to its end.
@@ -253,12 +244,9 @@ pub(super) fn summary(report: &RunReport, outputs: &Outputs, width: Option<u16>)
     text.push_str(&show::refused_lines(&rows.refused));
     text.push_str(&show::model_line(report.results.model_preference.as_ref(), width));
     let number = report.results.run.as_ref().map(|run| format!("run {} ", run.id));
-    text.push_str(&format!(
-        "outcome   {}{}: {}\n",
-        number.unwrap_or_default(),
-        report.status,
-        report.message
-    ));
+    let (outcome, _) = outcome_and_remedy(&report.message);
+    let outcome = format!("{}{}: {outcome}", number.unwrap_or_default(), report.status);
+    text.push_str(&field("outcome", &outcome, width));
     for (name, path) in [("results", &outputs.results), ("report", &outputs.report)] {
         if let Some(path) = path {
             text.push_str(&format!("{name:<10}{}\n", path.display()));

@@ -32,7 +32,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         context.print_json(&runs)?;
     } else if runs.is_empty() {
         let whose = scope.map_or_else(String::new, |scope| format!(" of scope `{scope}`"));
-        context.print(&format!("no run{whose} yet; `speedfit run` makes one\n"))?;
+        context.print_sentences(&format!("no run{whose} yet; `speedfit run` makes one"))?;
     } else {
         context.print(&runs_table(&runs, context.width()))?;
     }
@@ -52,7 +52,12 @@ pub(super) fn runs_table(runs: &[RunRow], width: Option<u16>) -> String {
         Align::Right,
         Align::Left,
     ];
-    table::render(&headers, &rows, &alignments, width)
+    let Some(width) = width else { return table::render(&headers, &rows, &alignments, None) };
+    // On a terminal a message stands below its run.
+    let n = headers.len() - 1;
+    let messages: Vec<&str> = runs.iter().map(|run| run.message.as_str()).collect();
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row[..n].to_vec()).collect();
+    table::render_with_notes(&headers[..n], &rows, &alignments[..n], &messages, width)
 }
 
 fn row(run: &RunRow) -> Vec<String> {

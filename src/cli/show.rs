@@ -15,7 +15,7 @@ use super::pick::{RunChoice, open_store, pick_run, store_failure};
 use super::table::field;
 use crate::domain::{
     GroupRow, ModelPreference, ParameterRow, ParameterSet, Publication, RefusalReason, RefusalRow,
-    RunId, RunRow,
+    RunRow,
 };
 use crate::job::history::{Span, spans};
 
@@ -71,6 +71,9 @@ fn text(
         *by_reason.entry(row.reason).or_insert(0) += row.count;
     }
     text.push_str(&refused_lines(&by_reason));
+    if let Some(remedy) = run.remedy() {
+        text.push_str(&field("remedy", remedy, width));
+    }
     text.push_str(&current_lines(run, publications, width));
     if !set.groups.is_empty() {
         text.push('\n');
@@ -99,7 +102,7 @@ pub(super) fn head(run: &RunRow, width: Option<u16>) -> String {
         ("window", request.window.to_string()),
         ("model", request.model.clone()),
         ("groups", if groups.is_empty() { "none".to_owned() } else { groups.join(", ") }),
-        ("outcome", if run.message.is_empty() { "–".to_owned() } else { run.message.clone() }),
+        ("outcome", if run.message.is_empty() { "–".to_owned() } else { run.outcome().to_owned() }),
         (
             "rows",
             format!(
@@ -115,14 +118,18 @@ pub(super) fn head(run: &RunRow, width: Option<u16>) -> String {
 }
 
 /// What an operator types where the gate was wrong: the set is there, unless groups of it keep what
-/// they had.
-pub(super) fn publishes(id: RunId, n_carried_over: u64) -> String {
-    let how = if n_carried_over == 0 {
+/// they had. Nothing where no records stand behind any group, so that there is nothing to publish.
+pub(super) fn publishes(run: &RunRow) -> Option<String> {
+    let (id, counts) = (run.id, &run.counts);
+    let n_with_parameters = counts.groups_fitted + counts.groups_pooled + counts.groups_fallback;
+    let how = if counts.rows_used == 0 {
+        return None;
+    } else if counts.groups_carried_over == 0 && n_with_parameters > 0 {
         format!("`speedfit publish {id} --reason …` publishes this set")
     } else {
         "`speedfit run --force --reason …` publishes them".to_owned()
     };
-    format!("where the records are right, {how}")
+    Some(format!("where the records are right, {how}"))
 }
 
 /// A time to the second; a dash where there is none.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::context::Context;
+use super::empty::{self, Asked};
 use super::exit::Exit;
 use super::numbers::age;
 use super::pick::{open_store, store_failure};
@@ -12,7 +13,8 @@ use super::show::{head, moment, publishes};
 use super::table::field;
 use super::unsure::{self, Unsure};
 use crate::bootstrap;
-use crate::domain::{GateRule, Publication, RunRow, RunStatus};
+use crate::config::SourceKind;
+use crate::domain::{GateRule, Publication, RequestDetail, RunRow, RunStatus};
 use crate::job::history;
 use crate::ports::{RunFilter, Store};
 
@@ -63,13 +65,17 @@ pub(super) async fn run(_options: Options, context: &Context) -> anyhow::Result<
         Some(mark) => store.parameter_set(mark.run_id).await.map_err(store_failure)?,
         None => None,
     };
+    let empty = match last_run.as_ref().filter(|run| is_empty_handed(run)) {
+        Some(run) => hint_of_empty(&*store, run, loaded.settings.source.kind).await?,
+        None => None,
+    };
     let document = Document {
         scope,
         store: store.describe(),
         next_step: match (&running, running_is_alive, waiting.first()) {
             (Some(run), is_alive, _) => step_beside(run, is_alive),
             (None, _, Some(request)) => step_of_request(request),
-            (None, _, None) => next_step(current.as_ref(), last_run.as_ref()),
+            (None, _, None) => next_step(current.as_ref(), last_run.as_ref(), empty.as_deref()),
         },
         rules: last_run.as_ref().map(|run| GateRule::named_in(&run.message)).unwrap_or_default(),
         last_published: moves.into_iter().find(|publication| publication.reason == history::RUN),
@@ -185,8 +191,33 @@ fn step_of_request(run: &RunRow) -> String {
     )
 }
 
-/// What the operator can do now, where nothing works or waits.
-fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String {
+/// Whether a run published nothing since no record of it could be used, of which its message does not
+/// say what to do about it.
+fn is_empty_handed(run: &RunRow) -> bool {
+    run.status == RunStatus::Refused && run.counts.rows_used == 0 && run.remedy().is_none()
+}
+
+/// What the run itself said to do.
+async fn hint_of_empty(
+    store: &dyn Store,
+    run: &RunRow,
+    kind: SourceKind,
+) -> anyhow::Result<Option<String>> {
+    let refusals = store.refusals(run.id).await.map_err(store_failure)?;
+    let RequestDetail { select, exclude, groups, .. } = &run.request.detail;
+    let is_selection = !(select.is_empty() && exclude.is_empty() && groups.is_empty());
+    let asked = Asked { window: run.request.window, is_selection };
+    let source = empty::empty_source(kind);
+    Ok(empty::hint(asked, source, run.counts.rows_read, run.counts.rows_used, &refusals))
+}
+
+/// What the operator can do now, where nothing works or waits. `empty` says what to do where the last
+/// run found no record that it could use.
+fn next_step(
+    current: Option<&Publication>,
+    last_run: Option<&RunRow>,
+    empty: Option<&str>,
+) -> String {
     let Some(run) = last_run else { return "`speedfit run` makes the first set".to_owned() };
     let id = run.id;
     let rule = GateRule::named_in(&run.message).into_iter().next();
@@ -210,15 +241,18 @@ fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String
                 (None, _) => "nothing needs to be done".to_owned(),
             }
         }
-        RunStatus::Refused if let Some(rule) = rule => {
-            let remedy = rule.remedy();
-            let publishes = publishes(id, run.counts.groups_carried_over);
-            format!("rule `{rule}` of the gate: {remedy}; {publishes}")
+        RunStatus::Refused if current.is_some_and(|mark| mark.run_id == id) => {
+            format!("nothing needs to be done: run {id} was published by hand")
+        }
+        RunStatus::Refused if run.remedy().is_some() || rule.is_some() => {
+            let remedy = run.remedy().or_else(|| rule.map(GateRule::remedy));
+            let mended = format!("{}; then `speedfit run`", remedy.unwrap_or_default());
+            let both = [Some(mended), publishes(run)].into_iter().flatten();
+            both.collect::<Vec<_>>().join("; ")
         }
         RunStatus::Refused if run.counts.rows_used == 0 => {
-            "the outcome below says why there was nothing to publish; `speedfit doctor` looks at the \
-             source; then `speedfit run`"
-                .to_owned()
+            let what = empty.unwrap_or("the outcome below says why there was nothing to publish");
+            format!("{what}; `speedfit doctor` looks at the source; then `speedfit run`")
         }
         RunStatus::Refused => format!(
             "`speedfit show {id}` says why nothing was published; where the new figures are right, \
@@ -226,8 +260,8 @@ fn next_step(current: Option<&Publication>, last_run: Option<&RunRow>) -> String
         ),
         RunStatus::Cancelled => "`speedfit run` when it suits: it was stopped".to_owned(),
         RunStatus::Failed => {
-            "mend what the outcome below says; `speedfit doctor` looks for it; then `speedfit run`"
-                .to_owned()
+            let what = run.remedy().unwrap_or("mend what the outcome below says");
+            format!("{what}; `speedfit doctor` looks for it; then `speedfit run`")
         }
         RunStatus::Abandoned if run.started_at.is_none() => {
             format!("`speedfit run`: run {id} was asked for, and its process died before it began")

@@ -96,6 +96,11 @@ pub(super) const UNBROKEN: char = '\u{a0}';
 
 /// A text as lines behind so many blanks, broken between words to fit the terminal.
 pub(super) fn wrapped(text: &str, indent: usize, width: u16) -> String {
+    broken(text, indent, indent, width)
+}
+
+/// The same, with another number of blanks on the first line.
+fn broken(text: &str, first: usize, indent: usize, width: u16) -> String {
     let (width, blanks) = (usize::from(width), " ".repeat(indent));
     let mut lines = String::new();
     let mut n_chars = 0;
@@ -106,14 +111,29 @@ pub(super) fn wrapped(text: &str, indent: usize, width: u16) -> String {
             lines.push(' ');
             n_chars += 1 + n_word;
         } else {
-            lines.push_str(if n_chars > 0 { "\n" } else { "" });
-            lines.push_str(&blanks);
-            n_chars = indent + n_word;
+            if n_chars > 0 {
+                lines.push('\n');
+                lines.push_str(&blanks);
+                n_chars = indent + n_word;
+            } else {
+                lines.push_str(&" ".repeat(first));
+                n_chars = first + n_word;
+            }
         }
         lines.push_str(&word.replace(UNBROKEN, " "));
     }
     lines.push('\n');
     lines
+}
+
+/// Lines that end in a newline each; on a terminal those that do not fit are broken between words, and
+/// go on behind a few blanks.
+pub(super) fn paragraph(text: &str, width: Option<u16>) -> String {
+    let line = |line: &str| match width {
+        Some(width) if line.chars().count() > usize::from(width) => broken(line, 0, INDENT, width),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 /// Columns of the terminal before the text of a [`field`].

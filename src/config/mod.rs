@@ -44,6 +44,7 @@ pub use settings::{
     Pooling, Settings, Source, Store, WindowSettings,
 };
 pub use values::{
-    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, RuleName,
+    SchemaName,
 };
 pub use whole::Whole;

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{GateRule, Limits, Splits, WeekBands, Window};
+use crate::domain::{Limits, Splits, WeekBands, Window};
 
 use super::choices::{
     ChoicePer, Covariance, Criterion, DistanceUnit, Errors, Factor, FileFormat, Intervals,
@@ -18,7 +18,8 @@ use super::choices::{
 use super::operations::{Http, Metrics, Notify, Retention, Schedule, Shards};
 use super::server::{Server, SqlServer};
 use super::values::{
-    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, SchemaName,
+    BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, RuleName,
+    SchemaName,
 };
 use super::whole::Whole;
 
@@ -317,7 +318,7 @@ section! {
     /// `[gate]`
     Gate {
         /// Rules that are not asked.
-        skip: Vec<GateRule>,
+        skip: Vec<RuleName>,
         /// Fewest rows of which a share says something.
         min_rows: u64,
         /// Largest share of rows that cannot be read.

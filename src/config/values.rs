@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use crate::domain::Band;
 use crate::domain::record::road;
+use crate::domain::{Band, GateRule};
 
 use super::choices::not_among;
 use super::settings::{AUTO, MODELS};
@@ -74,6 +74,28 @@ impl TryFrom<String> for ModelName {
         } else {
             Err(not_among(&text, &[MODELS, &[AUTO]].concat()))
         }
+    }
+}
+
+/// Name of a rule of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub struct RuleName(pub GateRule);
+
+impl TryFrom<String> for RuleName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        GateRule::from_name(&text).map(Self).ok_or_else(|| {
+            let names: Vec<&str> = GateRule::ALL.iter().map(|rule| rule.as_str()).collect();
+            not_among(&text, &names)
+        })
+    }
+}
+
+impl From<RuleName> for &'static str {
+    fn from(RuleName(rule): RuleName) -> Self {
+        rule.as_str()
     }
 }
 

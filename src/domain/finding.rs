@@ -104,6 +104,25 @@ impl GateRule {
         }
     }
 
+    /// Whether what is wrong may be in the records as they were read: in a file, its units or its columns.
+    #[must_use]
+    pub fn is_of_records(self) -> bool {
+        match self {
+            Self::Unreadable
+            | Self::RefusedValues
+            | Self::ZeroValues
+            | Self::RefusedOthers
+            | Self::RowCount
+            | Self::Regions
+            | Self::Distribution
+            | Self::Constant
+            | Self::RepeatedRows
+            | Self::Future
+            | Self::NewRows => true,
+            Self::GroupsWithoutFit | Self::Stale | Self::History => false,
+        }
+    }
+
     /// The rules that a run's message names, in its order.
     #[must_use]
     pub fn named_in(message: &str) -> Vec<Self> {

@@ -46,7 +46,10 @@ pub use refusal::{RefusalReason, RefusalRow, RefusalTally};
 pub use request::RequestDetail;
 pub use results::RunResults;
 pub use row_fault::RowFault;
-pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger};
+pub use run::{
+    Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trigger, message_with_remedy,
+    outcome_and_remedy,
+};
 pub use scope_metrics::ScopeMetrics;
 pub use selection::{Criterion, RegionTerm, Selection};
 pub use selector::{GroupState, Method, Selector, SelectorError};

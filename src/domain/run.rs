@@ -184,8 +184,40 @@ pub struct RunRow {
     pub counts: RunCounts,
     /// The process's exit code, once the run is over and its process told.
     pub exit_code: Option<u8>,
-    /// How it ended, in words.
+    /// How it ended, in words, and what to do about it, as [`message_with_remedy`] joins them.
     pub message: String,
+}
+
+impl RunRow {
+    /// How it ended, in words.
+    #[must_use]
+    pub fn outcome(&self) -> &str {
+        outcome_and_remedy(&self.message).0
+    }
+
+    /// What to do about it, where the run itself could say so.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        outcome_and_remedy(&self.message).1
+    }
+}
+
+/// Between how a run ended and what to do about it, in its message.
+const REMEDY: &str = "; to mend it: ";
+
+/// The message of a run that ended so, with what to do about it: whoever finds the run later reads both.
+#[must_use]
+pub fn message_with_remedy(outcome: &str, remedy: &str) -> String {
+    format!("{outcome}{REMEDY}{remedy}")
+}
+
+/// How a run ended, and what to do about it, where its message says so.
+#[must_use]
+pub fn outcome_and_remedy(message: &str) -> (&str, Option<&str>) {
+    match message.rsplit_once(REMEDY) {
+        Some((outcome, remedy)) => (outcome, Some(remedy)),
+        None => (message, None),
+    }
 }
 
 /// One move of the mark.
@@ -209,6 +241,18 @@ pub struct Publication {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_holds_outcome_and_remedy() {
+        let message =
+            message_with_remedy("nothing published: [x] y; z", "set `a` to \"m\"; or `b`");
+        let expected = ("nothing published: [x] y; z", Some("set `a` to \"m\"; or `b`"));
+        assert_eq!(outcome_and_remedy(&message), expected);
+        assert_eq!(
+            outcome_and_remedy("33 of 33 groups published"),
+            ("33 of 33 groups published", None)
+        );
+    }
 
     #[test]
     fn a_run_ends_once() {

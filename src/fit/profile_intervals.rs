@@ -33,7 +33,7 @@ const GROWTH: f64 = 2.0;
 
 /// Beyond, on the scale of the fit, nothing ends an interval: twelve powers of ten.
 const FARTHEST: f64 = 28.0;
-const NOT_BOUNDED: &str = "no value is so far off that the records would speak against it";
+const NOT_BOUNDED: &str = "no value is ruled out by the records";
 
 /// Share of a half-width by which the root of the cost may miss at the end of an interval from the
 /// standard error; beyond, that is no interval of the asked probability.

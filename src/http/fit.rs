@@ -17,7 +17,7 @@ use super::services::{FitAsk, Fitted};
 use super::state::Api;
 use super::upload::{self, Upload};
 use crate::domain::{RefusalReason, RefusalRow, RunResults, Severity, row_fault};
-use crate::job::off_thread;
+use crate::job::{gate, off_thread};
 
 /// Media type of the answer as a document.
 const JSON: &str = "application/json";
@@ -142,7 +142,8 @@ async fn answered(
     let mut findings = fitted.results.findings.iter();
     let refused = findings.find(|finding| finding.severity == Severity::Refuse);
     if let Some(finding) = refused.filter(|_| !is_forced) {
-        let hint = format!("{}; `force=true` answers all the same", finding.remedy);
+        let remedy = gate::remedy(&fitted.results.findings, false).unwrap_or_default();
+        let hint = format!("{remedy}; `force=true` answers all the same");
         let what = format!("the gate refuses these records: {finding}");
         return Err(Problem::unprocessable(what).with_hint(hint));
     }

@@ -136,7 +136,9 @@ impl JudgeRules {
             let is_wide = low <= 0.0 || high / low > limit;
             is_wide.then(|| {
                 let name = &e.name;
-                format!("the interval of {name}, {low:.1} to {high:.1}, is wider than 1 to {limit}")
+                format!(
+                    "the interval of {name}, {low:.1} to {high:.1}, is wider than a factor of {limit}"
+                )
             })
         })
     }
@@ -199,7 +201,8 @@ impl JudgeRules {
         (n_errors > limit).then(|| {
             let (name, before, after) = (&e.name, figure(before), figure(e.value));
             format!(
-                "{name} moves {before} to {after}, {n_errors:.1} standard errors, limit {limit}"
+                "{name} moves from {before} to {after}, by {n_errors:.1} standard errors, more than \
+                 {limit}"
             )
         })
     }
@@ -216,7 +219,8 @@ impl JudgeRules {
         let (new, current) = (held_out.new.log_score, held_out.other?.log_score);
         (new < current - limit).then(|| {
             format!(
-                "log score on later records {new:.3}, current {current:.3}, limit {limit} worse"
+                "the log score on later records is {new:.3}, that of the current set {current:.3}: \
+                 worse by more than {limit}"
             )
         })
     }

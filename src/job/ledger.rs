@@ -9,7 +9,9 @@ use super::execute::World;
 use super::grace::Grace;
 use super::outcome::RunReport;
 use super::plan::RunPlan;
-use crate::domain::{ParameterSet, Publication, RunCounts, RunId, RunRow, RunStatus};
+use crate::domain::{
+    ParameterSet, Publication, RunCounts, RunId, RunRow, RunStatus, message_with_remedy,
+};
 use crate::ports::{
     Clock, Conclusion, FailureKind, LockKey, PortError, PortResult, ScopeLock, Store, with_causes,
 };
@@ -215,10 +217,21 @@ impl<'a> Ledger<'a> {
     async fn end(&self, run_id: RunId, failure: &JobError) -> PortResult<()> {
         let conclusion = Conclusion {
             exit_code: failure.exit_code(),
-            message: with_causes(failure),
+            message: told_with_remedy(failure),
             ..Conclusion::without_set(run_id, failure.status(), self.clock.now())
         };
         self.grace.unless_settled(self.store.conclude(&conclusion)).await
+    }
+}
+
+/// What happened; and what to do, where the source or the store says so.
+fn told_with_remedy(failure: &JobError) -> String {
+    let what = with_causes(failure);
+    match failure {
+        JobError::Source { cause, .. } | JobError::Store { cause, .. } => {
+            message_with_remedy(&what, cause.remedy())
+        }
+        _ => what,
     }
 }
 

@@ -17,7 +17,7 @@ use super::plan::RunPlan;
 use crate::domain::results::{GroupResult, RowCounts, SCHEMA_VERSION};
 use crate::domain::{
     GateFinding, GateRule, GroupRow, ParameterSet, RefusalRow, RunCounts, RunResults, RunStatus,
-    Severity,
+    Severity, message_with_remedy,
 };
 use crate::fit::Curve;
 use crate::ports::Clock;
@@ -201,13 +201,14 @@ impl SetVerdict {
         if fitted.n_used == 0 || n_passed == 0 {
             let nothing = nothing_to_publish(plan, fitted, objections);
             let why = reasons(findings, None).map(|why| format!("; {why}"));
-            return Self::refused(nothing + &why.unwrap_or_default());
+            return Self::refused(nothing + &why.unwrap_or_default()).with_remedy(plan, findings);
         }
         // The judge's and the gate's alike, which `force` overrules.
         if !plan.request.detail.force {
             let of_judge = too_small_a_share(plan, n_passed, n_groups, share);
             if let Some(why) = reasons(findings, of_judge) {
-                return Self::refused(format!("nothing published: {why}"));
+                let refused = Self::refused(format!("nothing published: {why}"));
+                return refused.with_remedy(plan, findings);
             }
         }
         let became = match plan.dry_run {
@@ -263,6 +264,14 @@ impl SetVerdict {
             return Self { status: RunStatus::Partial, exit_code: EXIT_PARTIAL, message };
         }
         Self { message, ..self }
+    }
+
+    /// The same, that says what to do about what the gate refused.
+    fn with_remedy(mut self, plan: &RunPlan, findings: &[GateFinding]) -> Self {
+        if let Some(remedy) = gate::remedy(findings, plan.gate.is_imported) {
+            self.message = message_with_remedy(&self.message, &remedy);
+        }
+        self
     }
 
     fn refused(message: String) -> Self {

@@ -21,7 +21,7 @@ pub(super) fn write(page: &mut Html, results: &RunResults) {
     page.raw("<section id=\"attention\">\n<h2>Worth a look</h2>\n");
     let findings = findings(&results.results);
     if let Some(preference) = &results.model_preference {
-        page.raw("<p>").text(preference).raw("; the setting is <code>fit.model</code>.</p>\n");
+        page.raw("<p>").prose(preference).raw("; the setting is <code>fit.model</code>.</p>\n");
     }
     if findings.is_empty() {
         page.raw(if results.results.is_empty() {

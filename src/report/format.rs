@@ -29,10 +29,16 @@ pub(super) fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), number)
 }
 
-/// The ends of an interval, or `None` where one is missing.
+/// The ends of an interval; `≥ 48.9` where it is open above, `≤ 51.6` where it is open below, `None`
+/// where it is open to both sides.
 pub(super) fn interval(low: Option<f64>, high: Option<f64>) -> Option<String> {
-    let (low, high) = (low?, high?);
-    (low.is_finite() && high.is_finite()).then(|| format!("{} – {}", number(low), number(high)))
+    let [low, high] = [low, high].map(|end| end.filter(|end| end.is_finite()));
+    match (low, high) {
+        (Some(low), Some(high)) => Some(format!("{} – {}", number(low), number(high))),
+        (Some(low), None) => Some(format!("≥ {}", number(low))),
+        (None, Some(high)) => Some(format!("≤ {}", number(high))),
+        (None, None) => None,
+    }
 }
 
 /// A whole number, thousands grouped.
@@ -160,10 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn intervals_need_both_ends() {
-        assert_eq!(interval(Some(48.91), Some(51.6)).as_deref(), Some("48.9 – 51.6"));
-        assert_eq!(interval(Some(48.91), None), None);
-        assert_eq!(interval(Some(48.91), Some(f64::INFINITY)), None);
+    fn intervals_may_be_open_to_one_side() {
+        let check = |low: Option<f64>, high: Option<f64>, expected: Option<&str>| {
+            assert_eq!(interval(low, high).as_deref(), expected);
+        };
+        check(Some(48.91), Some(51.6), Some("48.9 – 51.6"));
+        check(Some(48.91), None, Some("≥ 48.9"));
+        check(None, Some(51.6), Some("≤ 51.6"));
+        check(Some(48.91), Some(f64::INFINITY), Some("≥ 48.9"));
+        check(None, None, None);
         assert_eq!(count(30_096), "30,096");
         assert_eq!(count(7), "7");
     }

@@ -33,7 +33,8 @@ pub(super) fn write(page: &mut Html, input: &ReportInput<'_>, columns: &Columns<
     let plots: BTreeMap<&GroupKey, usize> =
         input.plots.iter().enumerate().map(|(i, plot)| (&plot.key, i)).collect();
     page.raw("<section id=\"groups\">\n<h2>Groups</h2>\n");
-    page.raw("<p class=\"hint\">Each estimate stands above its 95 % interval. ");
+    page.raw("<p class=\"hint\">Each estimate stands above its 95 % interval; ");
+    page.raw("≥ and ≤ stand for one that the records leave open to one side. ");
     page.raw("A name leads to its plot.</p>\n<div class=\"scroll\" tabindex=\"0\">\n");
     page.raw("<table class=\"groups\">\n");
     head(page, columns);
@@ -69,7 +70,9 @@ fn row(
     plot: Option<usize>,
 ) {
     let group = &result.group;
-    page.raw("<tr").attribute("id", format_args!("g{position}")).raw("><th scope=\"row\">");
+    let notes = notes(result);
+    page.raw("<tr").attribute("id", format_args!("g{position}"));
+    page.raw(if notes.is_empty() { "" } else { " class=\"noted\"" }).raw("><th scope=\"row\">");
     name(page, &group.key, plot);
     page.raw("</th>");
     for &(name, _) in &columns.parameters {
@@ -83,9 +86,18 @@ fn row(
     let share = |share: Option<f64>| share.map_or_else(|| UNKNOWN.to_owned(), percentage);
     cell(page, share(group.median_ape));
     cell(page, share(group.share_under_p90));
-    outcome(page, result);
-    page.raw("</tr>\n");
+    page.raw("<td>");
+    badge(page, result);
+    page.raw("</td></tr>\n");
+    if !notes.is_empty() {
+        page.raw("<tr class=\"note\"><td")
+            .attribute("colspan", columns.parameters.len() + N_OTHERS);
+        page.raw("><div>").prose(notes.join(" · ")).raw("</div></td></tr>\n");
+    }
 }
+
+/// Columns beside those of the parameters.
+const N_OTHERS: usize = 6;
 
 fn name(page: &mut Html, key: &GroupKey, plot: Option<usize>) {
     if let Some(plot) = plot {
@@ -121,21 +133,15 @@ fn estimate(page: &mut Html, row: Option<&ParameterRow>) {
     page.raw("</small></td>");
 }
 
-fn outcome(page: &mut Html, result: &GroupResult) {
+/// What there is to say of a group, on a line of its own below it.
+fn notes(result: &GroupResult) -> Vec<&str> {
     let group = &result.group;
-    page.raw("<td class=\"outcome\">");
-    badge(page, result);
-    let source = words::source_label(group.source_level);
-    if let Some(source) = source.filter(|_| group.outcome == GroupOutcome::Fallback) {
-        page.raw(" <small>").text(source).raw("</small>");
-    }
-    if group.verdict == Verdict::Keep && group.outcome != GroupOutcome::CarriedOver {
-        page.raw(" <small>the judge advised against it</small>");
-    }
-    if !group.message.is_empty() {
-        page.raw(" <small>").text(&group.message).raw("</small>");
-    }
-    page.raw("</td>");
+    let is_fallback = group.outcome == GroupOutcome::Fallback;
+    let source = words::source_label(group.source_level).filter(|_| is_fallback);
+    let is_kept = group.verdict == Verdict::Keep && group.outcome != GroupOutcome::CarriedOver;
+    let advised = is_kept.then_some("the judge advised against it");
+    let message = Some(group.message.as_str()).filter(|message| !message.is_empty());
+    [source, advised, message].into_iter().flatten().collect()
 }
 
 /// A group's outcome as a coloured word.

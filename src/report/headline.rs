@@ -27,8 +27,11 @@ fn status(page: &mut Html, run: Option<&RunRow>) {
     page.raw("<p").attribute("class", format_args!("status {name}")).raw(">");
     page.element("strong", if run.is_some() { name } else { "not recorded" }).raw(" ");
     page.text(words::run_sentence(run.map(|run| run.status))).raw("</p>\n");
-    if let Some(message) = run.map(|run| &run.message).filter(|text| !text.is_empty()) {
-        page.raw("<p class=\"message\">").text(message).raw("</p>\n");
+    if let Some(outcome) = run.map(RunRow::outcome).filter(|text| !text.is_empty()) {
+        page.raw("<p class=\"message\">").prose(outcome).raw("</p>\n");
+    }
+    if let Some(remedy) = run.and_then(RunRow::remedy) {
+        page.raw("<p class=\"message\">To mend it: ").prose(remedy).raw(".</p>\n");
     }
 }
 

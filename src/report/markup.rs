@@ -22,6 +22,23 @@ impl Html {
         self
     }
 
+    /// Appends a sentence, escaped, in which what stands between backticks is code.
+    pub(super) fn prose(&mut self, text: impl Display) -> &mut Self {
+        let text = text.to_string();
+        let mut parts = text.split('`');
+        if let Some(first) = parts.next() {
+            self.text(first);
+        }
+        while let Some(code) = parts.next() {
+            match parts.next() {
+                Some(rest) => self.element("code", code).text(rest),
+                // One without its like is only a character.
+                None => self.text("`").text(code),
+            };
+        }
+        self
+    }
+
     /// Appends an attribute, led by a blank, its value escaped and quoted.
     pub(super) fn attribute(&mut self, name: &'static str, value: impl Display) -> &mut Self {
         self.raw(" ").raw(name).raw("=\"").text(value).raw("\"")
@@ -64,6 +81,19 @@ fn escape_into(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_between_backticks_are_code() {
+        let check = |text: &str, expected: &str| {
+            let mut html = Html::default();
+            html.prose(text);
+            assert_eq!(html.finish(), expected);
+        };
+        check("set `a.b` to \"m\"", "set <code>a.b</code> to &quot;m&quot;");
+        check("`<b>` and `c`", "<code>&lt;b&gt;</code> and <code>c</code>");
+        check("one ` alone", "one ` alone");
+        check("", "");
+    }
 
     #[test]
     fn text_and_attributes_are_escaped() {

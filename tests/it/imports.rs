@@ -87,6 +87,90 @@ fn beside_an_import_all_read_and_whoever_would_write_says_who_writes() {
     assert_eq!(again["rows"]["read"], 240);
 }
 
+/// Trips of which the distances are in metres.
+fn in_metres(n: usize) -> String {
+    let row = |row: &str| {
+        let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
+        let distance_km: f64 = cells[4].parse().unwrap();
+        cells[4] = format!("{:.0}", distance_km * 1000.0);
+        format!("{}\n", cells.join(","))
+    };
+    rows(n).lines().map(row).collect()
+}
+
+#[test]
+fn an_import_in_the_wrong_unit_is_mended_by_what_the_hints_say() {
+    let desk = Desk::new();
+    desk.write("trips.csv", &format!("{HEADER}{}", in_metres(240)));
+    desk.write("metres.toml", "[columns]\ndistance_unit = \"m\"\n");
+    desk.expect(0, &["import", "trips.csv"]);
+    let remedy = "set `columns.distance_unit` to \"m\"; `speedfit import --undo FILE` takes out what \
+                  was imported, to import it again";
+    let refused = desk.expect(7, &["run"]);
+    // Of the set of a run that used no record there is nothing to publish.
+    assert!(refused.stderr.ends_with(&format!("hint: {remedy}\n")), "{}", refused.stderr);
+    let status = desk.expect(0, &["status"]).stdout;
+    assert!(status.contains(&format!("next      {remedy}; then `speedfit run`\n")), "{status}");
+    let show = desk.expect(0, &["show", "1"]).stdout;
+    assert!(show.contains(&format!("remedy    {remedy}\n")), "{show}");
+    let runs = desk.expect(0, &["runs"]).stdout;
+    assert!(runs.contains(&format!("; to mend it: {remedy}\n")), "{runs}");
+    let again = desk.expect(8, &["import", "trips.csv", "--config", "metres.toml"]);
+    let hint = "hint: to import it with other settings, `speedfit import --undo 1` first; `--again` adds \
+                its records once more\n";
+    assert!(again.stderr.ends_with(hint), "{}", again.stderr);
+    let undone = desk.expect(0, &["import", "--undo", "trips.csv"]).stdout;
+    let expected = "240 records of import 1, `trips.csv`, out of speedfit.db; what is published stays as \
+                    it is until the next run\n";
+    assert_eq!(undone, expected);
+    let list = desk.expect(0, &["import", "--list"]).stdout;
+    assert_eq!(list, "no import; `speedfit import FILE` makes one\n");
+    desk.expect(0, &["import", "trips.csv", "--config", "metres.toml"]);
+    desk.expect(0, &["run", "--config", "metres.toml"]);
+}
+
+#[test]
+fn one_import_goes_and_the_others_stay() {
+    let desk = Desk::new();
+    for (name, n) in [("a.csv", 240), ("b.csv", 120)] {
+        // Ids of their own: none repeats the other's rows.
+        desk.write(name, &format!("{HEADER}{}", rows(n).replace('I', &name[..1])));
+        desk.expect(0, &["import", name]);
+    }
+    desk.expect(0, &["import", "a.csv", "--again"]);
+    let listed = desk.expect(0, &["import", "--list", "--json"]).json();
+    let numbers = listed.as_array().unwrap().iter().map(|one| (&one["import_id"], &one["rows"]));
+    let numbers: Vec<_> = numbers.map(|(id, n)| (id.as_i64(), n.as_i64())).collect();
+    assert_eq!(numbers, [(Some(1), Some(240)), (Some(2), Some(120)), (Some(3), Some(240))]);
+    let refused = |which: &str, stderr: &str| {
+        assert_eq!(desk.expect(8, &["import", "--undo", which]).stderr, stderr, "{which}");
+    };
+    refused(
+        "a.csv",
+        "error: `a.csv` was imported 2 times: 1, 3\n\
+         hint: name one by its number: `speedfit import --undo 3`; `speedfit import --list` shows them\n",
+    );
+    for which in ["c.csv", "4", "0"] {
+        refused(
+            which,
+            &format!(
+                "error: no import `{which}` is in the database\n\
+                 hint: `speedfit import --list` shows all of them\n"
+            ),
+        );
+    }
+    let undone = desk.expect(0, &["import", "--undo", "3", "--json"]).json();
+    assert_eq!(undone, serde_json::json!({ "import_id": 3, "file": "a.csv", "rows": 240 }));
+    assert_eq!(desk.expect(0, &["run", "--dry-run", "--json"]).json()["rows"]["read"], 360);
+    // A file is known by its bytes where its name is another.
+    std::fs::rename(desk.path("b.csv"), desk.path("c.csv")).unwrap();
+    desk.expect(0, &["import", "--undo", "./c.csv"]);
+    assert_eq!(desk.expect(0, &["run", "--dry-run", "--json"]).json()["rows"]["read"], 240);
+    // What is out may come in again, and is another import.
+    let again = desk.expect(0, &["import", "c.csv", "--json"]).json();
+    assert_eq!(again["import_id"], 4);
+}
+
 #[tokio::test]
 async fn an_import_that_cannot_write_ends_and_does_not_name_itself() {
     let folder = tempfile::tempdir().unwrap();

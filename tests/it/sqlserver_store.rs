@@ -228,7 +228,7 @@ async fn the_doctor_finds_a_store_that_works() {
         "certificate",
         "version",
         "login",
-        "rights too many",
+        "rights not needed",
         "clock",
         "schema version",
         "rights needed",

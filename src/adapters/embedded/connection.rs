@@ -146,7 +146,12 @@ pub(super) fn look_at(path: &Path, mode: Mode) -> Result<bool, EmbeddedError> {
     let shown = path.display().to_string();
     match path.metadata() {
         Ok(data) if data.is_dir() => Err(EmbeddedError::IsFolder { path: shown }),
-        Ok(data) => Ok(data.len() > 0 || mode == Mode::Existing),
+        Ok(data) if data.len() > 0 => Ok(true),
+        Ok(_) if mode == Mode::Existing => Err(EmbeddedError::Empty { path: shown }),
+        Ok(_) => {
+            tracing::warn!("`{shown}` is a file of 0 bytes: it becomes a new database");
+            Ok(false)
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(EmbeddedError::File { path: shown, source: error })
         }

@@ -26,6 +26,12 @@ pub enum EmbeddedError {
         /// Its folder.
         folder: String,
     },
+    /// The file has no byte, where a database is looked for.
+    #[error("`{path}` is empty: a file of 0 bytes, and no database")]
+    Empty {
+        /// The file.
+        path: String,
+    },
     /// The path names a folder.
     #[error("`{path}` is a folder, not a database file")]
     IsFolder {
@@ -188,7 +194,7 @@ impl EmbeddedError {
             | Self::ImportLock { source, .. } => kind_of_io(source),
             Self::Replaced { .. } => FailureKind::Unreachable,
             Self::Open { source, .. } => kind_of_sqlite(&source.0),
-            Self::Outdated { .. } => FailureKind::SchemaOutdated,
+            Self::Outdated { .. } | Self::Empty { .. } => FailureKind::SchemaOutdated,
             Self::Foreign { .. } => FailureKind::SchemaForeign,
             Self::Ledger { source, .. } => match source {
                 StatementError::Sqlite(error) => kind_of_sqlite(&error.0),
@@ -209,6 +215,10 @@ impl EmbeddedError {
                 Some("`speedfit import FILE` makes it; `embedded.path` in the settings names it")
             }
             Self::FolderMissing { .. } => Some("make the folder, or check `embedded.path`"),
+            Self::Empty { .. } => Some(
+                "where it held runs and records, they are gone: restore a copy of the file; where it is \
+                 new, `speedfit import FILE` makes the database",
+            ),
             Self::IsFolder { .. } => Some("name a file in it: `embedded.path`"),
             Self::NotOurs { .. } => Some("name another file: `embedded.path`"),
             Self::Ledger { source: StatementError::NoLengths, .. } => Some(

@@ -12,7 +12,7 @@ use super::error::{EmbeddedError, StatementError};
 use super::locks::{self, ImportLock};
 use super::rows::{count_stored, time, time_text};
 use super::writer::Patience;
-use super::{Embedded, blocking, connection, lengths};
+use super::{Embedded, Inner, blocking, connection, lengths};
 use crate::domain::record::RecordRef;
 use crate::domain::{IncidentId, RecordBatch};
 use crate::ports::{Lengths, PortError, PortResult, ReadQuery, RecordSource};
@@ -120,30 +120,43 @@ impl Embedded {
         let inner = Arc::clone(&self.inner);
         let doing = format!("import `{}`", file.name);
         blocking(move || {
-            // By it others know for whom they wait.
-            let Some(_lock) = ImportLock::take(&inner.path, &file.name)? else {
-                let other = locks::import_at_work(&inner.path).unwrap_or_default();
-                let source = StatementError::ImportWrites(other);
-                return Err(EmbeddedError::ledger(doing, &inner.shown, source));
-            };
-            inner.check_identity()?;
-            // A connection of its own: the ledger stays readable while a long import writes.
-            let writer = connection::open_writer(&inner.path, false, inner.options);
-            let writer = writer.map_err(|error| inner.as_given(error))?;
-            let written = inner.in_transaction(&writer, &Patience::of_import(), |transaction| {
+            let patience = Patience::of_import(CancellationToken::new());
+            let written = inner.under_import_lock(&file.name, doing, &patience, |transaction| {
                 insert_file(transaction, &file, now, inlet)
             });
             match written {
-                Ok(outcome) => {
-                    inner.check_identity()?;
-                    give_back_log(&writer);
-                    Ok(Some(outcome))
-                }
-                Err(StatementError::Cancelled) => Ok(None),
-                Err(source) => Err(EmbeddedError::ledger(doing, &inner.shown, source)),
+                Err(EmbeddedError::Ledger { source: StatementError::Cancelled, .. }) => Ok(None),
+                written => written.map(Some),
             }
         })
         .await
+    }
+}
+
+impl Inner {
+    /// Does the work in one transaction on a connection of its own, so that the ledger stays readable
+    /// while much is written, and under the lock of imports, whose name tells others for whom they wait.
+    pub(super) fn under_import_lock<T>(
+        &self,
+        name: &str,
+        doing: String,
+        patience: &Patience,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StatementError>,
+    ) -> Result<T, EmbeddedError> {
+        let Some(_lock) = ImportLock::take(&self.path, name)? else {
+            let other = locks::import_at_work(&self.path).unwrap_or_default();
+            let source = StatementError::ImportWrites(other);
+            return Err(EmbeddedError::ledger(doing, &self.shown, source));
+        };
+        self.check_identity()?;
+        let writer = connection::open_writer(&self.path, false, self.options);
+        let writer = writer.map_err(|error| self.as_given(error))?;
+        let value = self
+            .in_transaction(&writer, patience, work)
+            .map_err(|source| EmbeddedError::ledger(doing, &self.shown, source))?;
+        self.check_identity()?;
+        give_back_log(&writer);
+        Ok(value)
     }
 }
 

@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod examine;
 mod import;
+mod imports;
 mod journal;
 mod lengths;
 mod locks;
@@ -37,6 +38,7 @@ use writer::Writer;
 
 pub use error::{EmbeddedError, SqliteError, StatementError};
 pub use import::{ImportError, ImportFile, ImportOutcome, ImportSummary};
+pub use imports::ImportRow;
 
 /// What the file must be when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub(super) fn limit_stored(limit: u32) -> i64 {
     if limit == 0 { -1 } else { i64::from(limit) }
 }
 
-fn count(row: &Row<'_>, column: &'static str) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, column: &'static str) -> rusqlite::Result<u64> {
     row.get(column).map(i64::cast_unsigned)
 }
 

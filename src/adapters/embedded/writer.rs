@@ -136,9 +136,10 @@ impl Patience {
         Self { with_imports: Duration::ZERO, is_import: false, given_up }
     }
 
-    /// The same for an import, which is itself the one at work.
-    pub(super) fn of_import() -> Self {
-        Self { is_import: true, ..Self::little() }
+    /// The same for an import, or for one that is taken out, which is itself the one at work. Nothing is
+    /// written any more where the token fires first.
+    pub(super) fn of_import(given_up: CancellationToken) -> Self {
+        Self { given_up, is_import: true, ..Self::little() }
     }
 }
 

@@ -196,6 +196,9 @@ impl ServerError {
 
     fn kind(&self) -> FailureKind {
         match self {
+            Self::Answer { number, message, .. } if is_denied_elsewhere(*number, message) => {
+                FailureKind::Denied
+            }
             Self::Answer { number, severity, .. } => kind_of_number(*number, *severity),
             Self::Network(_) | Self::Redirected { .. } | Self::Closed => FailureKind::Unreachable,
             Self::Tls(_) | Self::OldTls(_) | Self::NoEncryption | Self::NoStrictTls(_) => {
@@ -245,6 +248,15 @@ fn is_old_tls(message: &str) -> bool {
 fn without_advice(message: &str) -> String {
     let end = message.find(" To connect anyway").unwrap_or(message.len());
     message[..end].trim_end_matches('.').to_owned()
+}
+
+/// Numbers from here on are not SQL Server's own.
+const FIRST_FOREIGN_NUMBER: u32 = 50_000;
+
+/// Whether another engine that speaks T-SQL says that a right is missing, where SQL Server has the
+/// number 229: Babelfish hands on the text of PostgreSQL, under a number of its own for all such texts.
+pub(super) fn is_denied_elsewhere(number: u32, message: &str) -> bool {
+    number >= FIRST_FOREIGN_NUMBER && message.starts_with("permission denied for ")
 }
 
 pub(super) fn kind_of_number(number: u32, severity: u8) -> FailureKind {
@@ -358,6 +370,21 @@ mod tests {
         check(1105, FailureKind::Full);
         check(8114, FailureKind::Malformed);
         check(2627, FailureKind::Internal);
+        for number in [229, 230, 262, 297, 300, 916] {
+            check(number, FailureKind::Denied);
+        }
+    }
+
+    #[test]
+    fn a_missing_right_is_known_by_its_text_on_another_engine() {
+        let check = |number: u32, message: &str, kind: FailureKind| {
+            let error = ServerError::Answer { number, severity: 16, message: message.to_owned() };
+            assert_eq!(error.kind(), kind, "{number} {message}");
+            assert_eq!(error.retry_class(), RetryClass::Never, "{number} {message}");
+        };
+        check(33_557_097, "permission denied for table run", FailureKind::Denied);
+        check(33_557_097, "value too long for type character varying(3)", FailureKind::Internal);
+        check(2627, "permission denied for table run", FailureKind::Internal);
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn trust(trust: &Trust) -> Finding {
             Finding::new("certificate", Grade::Good, text)
         }
         Trust::AnyCertificate => {
-            Finding::new("certificate", Grade::Warning, "any is believed, an impostor's too")
+            Finding::new("certificate", Grade::Warning, "every one is accepted, a forged one too")
                 .with_remedy(
                     "set `trust_any_certificate = false`, and `ca_file` to the authority that \
                      signed the server's certificate",
@@ -175,9 +175,9 @@ async fn rights(connection: &mut Connection) -> Result<Vec<Finding>, UnitError> 
 
 fn judge_powers(powers: &[&str]) -> Finding {
     if powers.is_empty() {
-        return Finding::new("rights too many", Grade::Good, "none found");
+        return Finding::new("rights not needed", Grade::Good, "none found");
     }
-    Finding::new("rights too many", Grade::Warning, powers.join(", ")).with_remedy(
+    Finding::new("rights not needed", Grade::Warning, powers.join(", ")).with_remedy(
         "give speedfit a login of its own with what `scripts/grants.sql` lists, and no more",
     )
 }

@@ -1,7 +1,7 @@
 //! What the operator can do about what the server, the network or the driver said, with the setting or
 //! the variable that is meant.
 
-use super::error::{ServerError, kind_of_number};
+use super::error::{ServerError, is_denied_elsewhere, kind_of_number};
 use super::options::Section;
 use crate::ports::FailureKind;
 
@@ -10,6 +10,9 @@ impl ServerError {
     pub(super) fn hint(&self, section: Section) -> Option<String> {
         let name = section.name();
         Some(match self {
+            Self::Answer { number, message, .. } if is_denied_elsewhere(*number, message) => {
+                MISSING_RIGHT.to_owned()
+            }
             Self::Answer { number, .. } => return hint_for_number(*number, section),
             Self::Tls(text) if text.contains("not valid for name") => format!(
                 "set `{name}.host` to a name that stands in the server's certificate, or have it made \
@@ -55,6 +58,9 @@ impl ServerError {
     }
 }
 
+const MISSING_RIGHT: &str =
+    "grant what `scripts/grants.sql` lists; `speedfit doctor` says what is missing";
+
 fn hint_for_number(number: u32, section: Section) -> Option<String> {
     let name = section.name();
     let [password, token] = section.secrets();
@@ -74,9 +80,7 @@ fn hint_for_number(number: u32, section: Section) -> Option<String> {
             ));
         }
         18486..=18488 => "the login is locked or its password has expired: ask the administrator",
-        229 | 230 | 262 | 297 | 300 | 916 | 1088 | 2760 | 15151 | 15247 => {
-            "grant what `scripts/grants.sql` lists; `speedfit doctor` says what is missing"
-        }
+        229 | 230 | 262 | 297 | 300 | 916 | 1088 | 2760 | 15151 | 15247 => MISSING_RIGHT,
         3952 => {
             "ask for ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set \
              `sqlserver.isolation`"

@@ -27,7 +27,7 @@ pub fn examine_telling(loaded: &Loaded) -> Vec<Finding> {
     if findings.iter().all(|finding| finding.grade < Grade::Failure)
         && let Err(error) = Telling::new(loaded)
     {
-        let finding = Finding::new("telling", Grade::Failure, error.to_string());
+        let finding = Finding::new("notifications", Grade::Failure, error.to_string());
         findings.push(finding.with_remedy(error.hint().unwrap_or_else(|| "correct it".to_owned())));
     }
     findings
@@ -37,7 +37,7 @@ fn of_webhook(loaded: &Loaded) -> Finding {
     let check = "webhook";
     match webhook(loaded) {
         Ok(None) => {
-            Finding::new(check, Grade::Note, "none is set: nobody is told of runs that fail")
+            Finding::new(check, Grade::Note, "none is set: nobody is notified of runs that fail")
         }
         Ok(Some((address, key))) => {
             let host = address.host();

@@ -193,7 +193,7 @@ pub async fn tell_of_dead(
     }
     match Telling::new(loaded) {
         Ok(telling) => telling.of_found(store, clock, dead, cancel).await,
-        Err(why) => warn!("nobody is told of runs that died: {}", chain(&why)),
+        Err(why) => warn!("nobody is notified of runs that died: {}", chain(&why)),
     }
 }
 

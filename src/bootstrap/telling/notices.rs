@@ -9,7 +9,7 @@ use crate::bootstrap::launch::LaunchError;
 use crate::bootstrap::plan::Ask;
 use crate::bootstrap::{BootstrapError, WorldError};
 use crate::domain::notice::found_dead_by;
-use crate::domain::{NoticeKind, RunNotice, RunRow, RunStatus};
+use crate::domain::{NoticeKind, RunNotice, RunRow, RunStatus, outcome_and_remedy};
 use crate::job::error::{EXIT_SOURCE, EXIT_STORE};
 use crate::job::{JobError, World};
 use crate::ports::{FailureKind, PortResult, RunFilter, Store};
@@ -71,12 +71,11 @@ fn known(ended: &Ended<'_>, run: Option<RunRow>, now: Timestamp) -> Option<RunNo
         return None;
     }
     let (status, exit_code, message, hint) = match ended.outcome {
-        Ok(report) => (
-            report.status,
-            report.exit_code,
-            report.message.clone(),
-            "`speedfit status` says more".to_owned(),
-        ),
+        Ok(report) => {
+            let (outcome, remedy) = outcome_and_remedy(&report.message);
+            let hint = remedy.unwrap_or("`speedfit status` says more").to_owned();
+            (report.status, report.exit_code, outcome.to_owned(), hint)
+        }
         Err(failure) => (failure.status(), failure.exit_code(), chain(failure), hint(failure)),
     };
     let kind = match status {

@@ -92,7 +92,8 @@ fn set() -> ParameterSet {
         share_under_p90: None,
         condition: None,
         verdict: Verdict::Keep,
-        message: "cruise_speed_kmh moves 88.05 to 31.20, 12.3 standard errors, limit 5".to_owned(),
+        message: "cruise_speed_kmh moves from 88.05 to 31.20, by 12.3 standard errors, more than 5"
+            .to_owned(),
         detail: GroupDetail::default(),
     };
     ParameterSet { groups: vec![group], parameters, ..ParameterSet::default() }

@@ -33,7 +33,7 @@ fn shown(
         store: "SQL Server sql01.example.org:1433, database `planning`, schema `speedfit`".into(),
         next_step: match &running {
             Some(run) => step_beside(run, running_is_alive),
-            None => next_step(current.as_ref(), last_run.as_ref()),
+            None => next_step(current.as_ref(), last_run.as_ref(), None),
         },
         rules: Vec::new(),
         last_published: Some(publication(14, RUN, "")).filter(|_| current.is_some()),
@@ -95,15 +95,39 @@ fn after_deaths() {
 fn every_end_has_its_next_step() {
     let steps = RunStatus::ALL.iter().map(|&status| {
         let (current, run) = (publication(14, RUN, ""), run(15, status, ""));
-        format!("{status}: {}", next_step(Some(&current), Some(&run)))
+        format!("{status}: {}", next_step(Some(&current), Some(&run), None))
     });
     let steps: Vec<String> = steps.collect();
     insta::assert_snapshot!(steps.join("\n"));
-    assert_eq!(next_step(None, None), "`speedfit run` makes the first set");
+    assert_eq!(next_step(None, None, None), "`speedfit run` makes the first set");
     let mut without_records = run(15, RunStatus::Refused, "");
     without_records.counts.rows_used = 0;
-    let step = next_step(None, Some(&without_records));
+    let step = next_step(None, Some(&without_records), None);
     // The judge had nothing to say, so that there is nothing to overrule.
     assert!(step.contains("`speedfit doctor` looks at the source"), "{step}");
     assert!(!step.contains("--force"), "{step}");
+    let step = next_step(None, Some(&without_records), Some("widen the window"));
+    assert!(step.starts_with("widen the window; "), "{step}");
+}
+
+#[test]
+fn a_refused_run_has_the_remedy_that_it_gave_until_it_is_published() {
+    let message = "nothing published: [refused_values] 5,999 of 6,000 rows …; to mend it: set \
+                   `columns.distance_unit` to \"m\"";
+    let mut refused = run(15, RunStatus::Refused, message);
+    let before = publication(14, RUN, "");
+    refused.counts.groups_carried_over = 0;
+    assert_eq!(
+        next_step(Some(&before), Some(&refused), None),
+        "set `columns.distance_unit` to \"m\"; then `speedfit run`; where the records are right, \
+         `speedfit publish 15 --reason …` publishes this set"
+    );
+    let by_hand = publication(15, PUBLISH, "so it is");
+    let step = next_step(Some(&by_hand), Some(&refused), None);
+    assert_eq!(step, "nothing needs to be done: run 15 was published by hand");
+    refused.counts.rows_used = 0;
+    assert_eq!(
+        next_step(Some(&before), Some(&refused), None),
+        "set `columns.distance_unit` to \"m\"; then `speedfit run`"
+    );
 }

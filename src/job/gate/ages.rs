@@ -37,7 +37,9 @@ impl Night<'_> {
         let is_live = |limit: f64| was_within(if max > 0.0 { max } else { limit });
         let is_over = |limit: f64| limit > 0.0 && age > limit && is_live(limit);
         let what = |limit: f64| {
-            format!("the newest record is of {newest:.0}, {age:.1} days ago, more than {limit}")
+            format!(
+                "the newest record is of {newest:.0}, {age:.1} days ago, more than {limit} days"
+            )
         };
         let rule = GateRule::Stale;
         if is_over(self.rules.max_age_days) {
@@ -69,8 +71,8 @@ impl Night<'_> {
             return None;
         }
         let message = format!(
-            "{} of the rows are there more than once, alike in id, region, time, distance and travel \
-             time; more than {}",
+            "{} of the rows repeat another one (the same id, region, time, distance and travel time), \
+             more than {}",
             percent(share(n, n_all)),
             percent(limit)
         );

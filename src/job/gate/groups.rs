@@ -59,8 +59,8 @@ impl Night<'_> {
         }
         let rule = GateRule::GroupsWithoutFit;
         let message = format!(
-            "no records of this run stand behind {n} of {n_all} groups, {}, more than {}: they fall \
-             back to others or keep what they had",
+            "{n} of {n_all} groups, {}, have no fit from the records of this run, more than {}: they \
+             fall back to a level above or keep what they had",
             percent(share),
             percent(limit)
         );
@@ -292,8 +292,8 @@ impl Changes {
             (&self.vanished, "has no row any more", "have no row any more"),
             (
                 &self.came,
-                "is new with records of times before",
-                "are new with records of times before",
+                "is new, with records from before the published set",
+                "are new, with records from before the published set",
             ),
             (&self.resized, "has another number of records", "have another number of records"),
         ];

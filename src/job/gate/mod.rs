@@ -75,6 +75,9 @@ pub struct GateRules {
     pub is_live: bool,
     /// The units that the settings name.
     pub units: Units,
+    /// Whether the records are read as they were imported, so that a change of settings or of a file
+    /// says nothing until they are imported again.
+    pub is_imported: bool,
 }
 
 impl Default for GateRules {
@@ -98,6 +101,7 @@ impl Default for GateRules {
             max_age_days: 7.0,
             is_live: false,
             units: Units::default(),
+            is_imported: false,
         }
     }
 }
@@ -211,6 +215,34 @@ impl Night<'_> {
         self.before.n_used() >= MIN_PUBLISHED * self.rules.min_rows.max(1)
     }
 }
+
+/// What to do about everything that is refused, each remedy once behind the rule that gives it; nothing
+/// where nothing is refused. `is_imported` as in [`GateRules`].
+#[must_use]
+pub fn remedy(findings: &[GateFinding], is_imported: bool) -> Option<String> {
+    let refused = findings.iter().filter(|finding| finding.severity == Severity::Refuse);
+    let mut told: Vec<&GateFinding> = Vec::new();
+    for finding in refused {
+        if told.iter().all(|earlier| earlier.remedy != finding.remedy) {
+            told.push(finding);
+        }
+    }
+    let text = match told.as_slice() {
+        [] => return None,
+        [only] => only.remedy.clone(),
+        several => {
+            let each =
+                several.iter().map(|finding| format!("[{}] {}", finding.rule, finding.remedy));
+            each.collect::<Vec<_>>().join("; ")
+        }
+    };
+    let is_imported = is_imported && told.iter().any(|finding| finding.rule.is_of_records());
+    Some(if is_imported { text + UNDO } else { text })
+}
+
+/// What else it takes where the records are those of an import.
+const UNDO: &str =
+    "; `speedfit import --undo FILE` takes out what was imported, to import it again";
 
 /// What the gate finds wrong with a group: that its distances or times are in another unit than those
 /// of the published set.

@@ -115,7 +115,7 @@ fn refused(fresh: &Tally) -> Option<String> {
     let share = share(n_bad, fresh.n_rows());
     (share > MAX_REFUSED).then(|| {
         format!(
-            "{} were refused for what they hold, {}, more than {}",
+            "{} were refused for a value or could not be read, {}, more than {}",
             count(n_bad),
             percent(share),
             percent(MAX_REFUSED)

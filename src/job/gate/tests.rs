@@ -326,7 +326,7 @@ fn records_are_counted_like_with_like() {
 fn a_load_done_twice_shows_on_the_first_night() {
     check_first(
         |rows| rows.extend(trips(0, NIGHT)),
-        "refuse: [repeated_rows] 50 % of the rows are there more than once",
+        "refuse: [repeated_rows] 50 % of the rows repeat another one",
     );
 }
 
@@ -338,7 +338,7 @@ fn regions_that_are_not_as_they_were_are_named() {
                 row.region = "North".to_owned();
             }
         },
-        "warn: [regions] `R3` has no row any more; `North` is new with records of times before",
+        "warn: [regions] `R3` has no row any more; `North` is new, with records from before the published set",
     );
     check_next(
         |rows| {
@@ -456,7 +456,7 @@ fn many_groups_without_records_are_refused() {
                 row.s = None;
             }
         },
-        "refuse: [groups_without_fit] no records of this run stand behind 4 of 10 groups, 40 %, \
-         more than 30 %",
+        "refuse: [groups_without_fit] 4 of 10 groups, 40 %, have no fit from the records of this \
+         run, more than 30 %",
     );
 }

@@ -179,7 +179,7 @@ fn described(reading: Reading, units: Units, n: u64) -> (String, String) {
 pub(super) fn set_to(key: &str, unit: Unit) -> String {
     match unit.setting {
         Some(setting) => {
-            format!("set `{key}` to \"{setting}\" and read (or `speedfit import`) the records anew")
+            format!("set `{key}` to \"{setting}\"")
         }
         None => {
             let name = unit.name;

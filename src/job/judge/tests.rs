@@ -205,9 +205,9 @@ fn wide_intervals_of_speeds_are_refused() {
     };
     let speed = "cruise_speed_kmh";
     check(speed, (Some(20.0), Some(60.0)), None);
-    let wide = Some("the interval of cruise_speed_kmh, 20.0 to 60.1, is wider than 1 to 3");
+    let wide = Some("the interval of cruise_speed_kmh, 20.0 to 60.1, is wider than a factor of 3");
     check(speed, (Some(20.0), Some(60.1)), wide);
-    let open = Some("the interval of cruise_speed_kmh, 0.0 to 60.1, is wider than 1 to 3");
+    let open = Some("the interval of cruise_speed_kmh, 0.0 to 60.1, is wider than a factor of 3");
     check(speed, (Some(0.0), Some(60.1)), open);
     // What has no interval has none to judge; what is no speed is not meant.
     check(speed, (None, Some(60.1)), None);
@@ -220,7 +220,7 @@ fn wide_intervals_of_speeds_are_refused() {
     of(&mut of_roads, "class_speed_street_kmh").interval = wide;
     assert_eq!(
         said(&rules, &of_roads, &current()).as_deref(),
-        Some("the interval of class_speed_street_kmh, 10.0 to 31.0, is wider than 1 to 3")
+        Some("the interval of class_speed_street_kmh, 10.0 to 31.0, is wider than a factor of 3")
     );
 }
 
@@ -239,14 +239,18 @@ fn changes_are_counted_in_standard_errors() {
         let speed = of(g, "cruise_speed_kmh");
         (speed.value, speed.std_error) = (43.0, Some(0.3));
     };
-    let expected = Some("cruise_speed_kmh moves 40.00 to 43.00, 6.0 standard errors, limit 5");
+    let expected =
+        Some("cruise_speed_kmh moves from 40.00 to 43.00, by 6.0 standard errors, more than 5");
     check(&by_six, expected);
     // Of several the one that moves most is told.
     let both = |g: &mut FittedGroup| {
         by_six(g);
         of(g, "sigma_log").value = 0.5;
     };
-    check(&both, Some("sigma_log moves 0.3000 to 0.5000, 47.1 standard errors, limit 5"));
+    check(
+        &both,
+        Some("sigma_log moves from 0.3000 to 0.5000, by 47.1 standard errors, more than 5"),
+    );
     // Without a standard error nothing can be told.
     let untold = |g: &mut FittedGroup| {
         let speed = of(g, "cruise_speed_kmh");
@@ -261,7 +265,8 @@ fn only_what_both_tell_is_counted_in_standard_errors() {
     let rules = JudgeRules { max_change_std_errors: 5.0, ..JudgeRules::default() };
     let mut moved = group();
     of(&mut moved, "cruise_speed_kmh").value = 50.0;
-    let told = Some("cruise_speed_kmh moves 40.00 to 50.00, 17.7 standard errors, limit 5");
+    let told =
+        Some("cruise_speed_kmh moves from 40.00 to 50.00, by 17.7 standard errors, more than 5");
     let check = |change: &dyn Fn(&mut ParameterSet), expected: Option<&str>| {
         let mut set = current();
         change(&mut set);
@@ -304,7 +309,9 @@ fn a_worse_score_on_later_records_is_refused() {
     };
     check(held_out(-0.3, Some(-0.5)), None);
     check(held_out(-0.5, Some(-0.41)), None);
-    let worse = Some("log score on later records -0.500, current -0.300, limit 0.1 worse");
+    let worse = Some(
+        "the log score on later records is -0.500, that of the current set -0.300: worse by more than 0.1",
+    );
     check(held_out(-0.5, Some(-0.3)), worse);
     check(held_out(-0.5, None), None);
     check(Some(Err(NotHeldOut::NoScatter)), None);
@@ -336,11 +343,11 @@ fn what_speaks_of_the_fit_comes_before_what_compares() {
         (&|g| of(g, "cruise_speed_kmh").value = 44.0, "sigma_log 0.9000 is outside 0 to 0.4"),
         (
             &|g| of(g, "sigma_log").value = 0.31,
-            "the interval of cruise_speed_kmh, 100.0 to 900.0, is wider than 1 to 1.5",
+            "the interval of cruise_speed_kmh, 100.0 to 900.0, is wider than a factor of 1.5",
         ),
         (
             &|g| of(g, "cruise_speed_kmh").interval = (Some(40.0), Some(48.0)),
-            "cruise_speed_kmh moves 40.00 to 44.00, 7.1 standard errors, limit 1",
+            "cruise_speed_kmh moves from 40.00 to 44.00, by 7.1 standard errors, more than 1",
         ),
     ];
     for (mend, expected) in steps {

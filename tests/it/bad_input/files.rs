@@ -176,7 +176,9 @@ fn a_file_is_imported_once() {
     assert_eq!((said.code, said.stdout.as_str()), (8, ""));
     let lines: Vec<_> = said.stderr.lines().collect();
     assert!(lines[0].starts_with("error: `good.csv` was imported before, on 20"), "{lines:?}");
-    assert_eq!(lines[1..], ["hint: `--again` adds its records once more"]);
+    let hint = "hint: to import it with other settings, `speedfit import --undo 1` first; `--again` adds \
+                its records once more";
+    assert_eq!(lines[1..], [hint]);
     assert_eq!(desk.done("run --dry-run --json").json()["rows"]["read"], 120);
     desk.done("import good.csv --again");
     let said = desk.run("run --dry-run --json");

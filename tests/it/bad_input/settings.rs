@@ -88,6 +88,12 @@ fn a_wrong_value_says_what_is_allowed() {
         );
     }
     check(
+        "run --set gate.skip=foo",
+        "error: `gate.skip` in `--set`: `foo` is not one of `unreadable`, `refused_values`, \
+         `zero_values`, `refused_others`, `groups_without_fit`, `row_count`, `regions`, \
+         `distribution`, `constant`, `repeated_rows`, `stale`, `future`, `history`, `new_rows`\n",
+    );
+    check(
         "run --set embedded.max_size_mb=2000000",
         "error: `embedded.max_size_mb` must be at most 1000000, not 2000000 \
          (embedded.max_size_mb: --set)\n",

@@ -153,15 +153,21 @@ fn a_newer_store_is_left_alone() {
 }
 
 #[test]
-fn an_empty_file_wants_a_schema() {
+fn an_empty_file_is_called_so() {
     let desk = Desk::new();
     desk.write("speedfit.db", "");
-    desk.fails(
-        "status",
-        5,
-        "error: the schema of `speedfit.db` has version 0, this program needs 8\n\
-         hint: run `speedfit migrate`\n",
-    );
-    desk.done("migrate");
+    for command in ["status", "import --list"] {
+        desk.fails(
+            command,
+            5,
+            "error: `speedfit.db` is empty: a file of 0 bytes, and no database\n\
+             hint: where it held runs and records, they are gone: restore a copy of the file; where \
+             it is new, `speedfit import FILE` makes the database\n",
+        );
+    }
+    let made = desk.run("migrate --log-level warn");
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let warned = "`speedfit.db` is a file of 0 bytes: it becomes a new database";
+    assert!(made.stderr.contains(warned), "{}", made.stderr);
     desk.done("status");
 }

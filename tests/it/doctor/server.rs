@@ -143,7 +143,7 @@ async fn a_server_is_examined_and_its_records_are_sampled() {
         assert_eq!(grade("connection"), "ok", "{document:#}");
         assert_eq!(grade("certificate"), "ok");
         assert_eq!(grade("clock"), "warning");
-        assert_eq!(grade("rights too many"), "warning");
+        assert_eq!(grade("rights not needed"), "warning");
     }
     assert_eq!(finding(&document, "source", "column of region").0, "ok", "{document:#}");
     assert_eq!(

@@ -43,7 +43,7 @@ fn what_a_rule_refuses_keeps_its_current_parameters_and_says_so() {
     check(
         1.2,
         "judge.max_change_std_errors=5",
-        "acceleration_km_min2 moves 0.5333 to 0.3704, 10.9 standard errors, limit 5",
+        "acceleration_km_min2 moves from 0.5333 to 0.3704, by 10.9 standard errors, more than 5",
     );
     check(
         1.2,
@@ -61,7 +61,11 @@ fn an_interval_is_judged_where_there_is_one() {
     let model = ["--model", "linear"];
     let run = desk.expect(7, &[&["run", "--set", rule], &model[..], &SOURCE[..]].concat());
     let told = "the interval of cruise_speed_kmh";
-    assert!(run.stderr.contains(told) && run.stderr.contains("1 to 1.0001"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(told) && run.stderr.contains("a factor of 1.0001"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(read_by_the_application(&desk), 1);
 }
 
@@ -103,7 +107,7 @@ fn a_worse_score_on_later_records_keeps_the_current_parameters() {
     desk.expect(0, &[&lenient, &SOURCE[..]].concat());
     let strict = ["run", "--set", "judge.max_score_drop=0.1"];
     let run = desk.expect(7, &[&strict, &SOURCE[..]].concat());
-    assert!(run.stderr.contains("log score on later records -"), "{}", run.stderr);
-    assert!(run.stderr.contains(", limit 0.1 worse"), "{}", run.stderr);
+    assert!(run.stderr.contains("the log score on later records is -"), "{}", run.stderr);
+    assert!(run.stderr.contains(": worse by more than 0.1"), "{}", run.stderr);
     assert_eq!(read_by_the_application(&desk), 2);
 }

@@ -1,0 +1,3 @@
+-- ?1 import
+DELETE FROM import_class
+WHERE import_id = ?1;

@@ -1,0 +1,3 @@
+-- ?1 import
+DELETE FROM import
+WHERE id = ?1;

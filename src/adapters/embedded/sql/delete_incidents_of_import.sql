@@ -1,0 +1,3 @@
+-- ?1 import
+DELETE FROM incident
+WHERE import_id = ?1;
