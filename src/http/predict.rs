@@ -182,7 +182,7 @@ pub(super) async fn predict(
     Params(asked): Params<Asked>,
 ) -> Result<Json<PredictionBody>, Problem> {
     let question = asked.question()?;
-    let current = api.current().read(&**api.services()).await?;
+    let current = api.current().read(&api).await?;
     let groups = current.groups_of(&question.region);
     let answer = prediction::answer(groups, &question, api.services().confidence());
     Ok(Json(answer.map_err(refused)?.into()))

@@ -41,7 +41,7 @@ struct Inner {
     tokens: RwLock<Arc<Tokens>>,
     fits: Arc<Semaphore>,
     room: Room,
-    current: CurrentSet,
+    current: Arc<CurrentSet>,
     run: RunSlot,
     tasks: Tasks,
     stop: CancellationToken,
@@ -58,7 +58,7 @@ impl Api {
             fits: Arc::new(Semaphore::new(options.max_fits)),
             options,
             room: Room::default(),
-            current: CurrentSet::default(),
+            current: Arc::default(),
             run: RunSlot::default(),
             tasks: Tasks::default(),
             stop: stop.clone(),
@@ -93,7 +93,7 @@ impl Api {
         &self.inner.room
     }
 
-    pub(super) fn current(&self) -> &CurrentSet {
+    pub(super) fn current(&self) -> &Arc<CurrentSet> {
         &self.inner.current
     }
 
