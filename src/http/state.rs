@@ -12,6 +12,7 @@ use super::auth::Tokens;
 use super::current::CurrentSet;
 use super::services::Services;
 use super::tasks::{RunSlot, Tasks};
+use super::upload::UploadRoom;
 
 /// How the API behaves.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ struct Inner {
     tokens: RwLock<Arc<Tokens>>,
     fits: Arc<Semaphore>,
     room: Room,
+    upload_room: UploadRoom,
     current: Arc<CurrentSet>,
     run: RunSlot,
     tasks: Tasks,
@@ -56,6 +58,7 @@ impl Api {
             services,
             tokens: RwLock::new(Arc::new(options.tokens.clone())),
             fits: Arc::new(Semaphore::new(options.max_fits)),
+            upload_room: UploadRoom::new(options.max_fits, options.max_body_bytes),
             options,
             room: Room::default(),
             current: Arc::default(),
@@ -91,6 +94,11 @@ impl Api {
     /// Room for large answers.
     pub(super) fn room(&self) -> &Room {
         &self.inner.room
+    }
+
+    /// Room for bodies of fits.
+    pub(super) fn upload_room(&self) -> &UploadRoom {
+        &self.inner.upload_room
     }
 
     pub(super) fn current(&self) -> &Arc<CurrentSet> {

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use speedfit::adapters::memory::{ManualClock, MemoryStore};
@@ -32,6 +33,7 @@ pub(super) struct MemoryDesk {
     told: CancellationToken,
     /// Fires when a fit or a dry run was cancelled.
     pub(super) noticed: CancellationToken,
+    n_uploaded: Arc<AtomicU64>,
     folder: Arc<tempfile::TempDir>,
 }
 
@@ -57,6 +59,7 @@ impl MemoryDesk {
             gate: CancellationToken::new(),
             told: CancellationToken::new(),
             noticed: CancellationToken::new(),
+            n_uploaded: Arc::default(),
             folder: Arc::new(tempfile::tempdir().unwrap()),
         };
         desk.told.cancel();
@@ -107,7 +110,8 @@ impl Services for MemoryDesk {
     }
 
     fn upload_path(&self, _: UploadFormat, _: bool) -> Result<PathBuf, ServiceError> {
-        Ok(self.folder.path().join("upload"))
+        let nth = self.n_uploaded.fetch_add(1, Ordering::Relaxed);
+        Ok(self.folder.path().join(format!("upload-{nth}")))
     }
 
     async fn fit(&self, ask: &FitAsk, cancel: &CancellationToken) -> Result<Fitted, ServiceError> {

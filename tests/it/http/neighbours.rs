@@ -1,7 +1,9 @@
-//! The real binary beside other processes that publish.
+//! The real binary beside other processes that publish, and clients that send nothing.
 
 #![cfg(unix)]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -86,4 +88,25 @@ async fn a_publication_in_a_server_of_databases_is_seen_soon() {
         until(&server, |status, _| status == 503);
         until(&server, |_, told| told["run_id"] == 2);
     });
+}
+
+#[test]
+fn clients_that_send_no_body_keep_nobody_from_a_fit() {
+    let desk = Desk::new();
+    let server = Server::start(&desk, &[], None);
+    // More than fits are made at once; the server says when it waits for their bodies.
+    let silent = |_| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let head = "POST /api/v1/fit HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n\
+                    content-length: 1000\r\nexpect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut told = [0; 25];
+        stream.read_exact(&mut told).unwrap();
+        assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    };
+    let _silent: Vec<TcpStream> = (0..4).map(silent).collect();
+    let csv = [("content-type", "text/csv")];
+    let (status, told) = server.call("POST", "/api/v1/fit", &csv, rows(400).as_bytes());
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&told));
 }
