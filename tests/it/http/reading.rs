@@ -132,6 +132,19 @@ async fn a_set_is_not_served_for_long_by_a_store_that_fails() {
 }
 
 #[tokio::test]
+async fn what_has_one_form_only_is_sent_whatever_is_wanted() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    published(&desk, split_set()).await;
+    for uri in ["/api/v1/regions", "/api/v1/predict?region=South&distance_km=2"] {
+        let headers = [("accept", "image/png")];
+        let answer = send(&router, request("GET", uri, &headers, String::new())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{uri} {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn parameters_that_no_endpoint_knows_are_refused() {
     let desk = MemoryDesk::new();
     let router = open(&desk);
