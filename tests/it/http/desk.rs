@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,6 +108,10 @@ impl Services for MemoryDesk {
 
     fn confidence(&self) -> f64 {
         0.95
+    }
+
+    fn accepted_km(&self) -> RangeInclusive<f64> {
+        0.05..=60.0
     }
 
     fn upload_path(&self, _: UploadFormat, _: bool) -> Result<PathBuf, ServiceError> {

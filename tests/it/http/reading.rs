@@ -203,7 +203,8 @@ async fn predictions_are_those_of_the_command() {
         targets_min: vec![8.0],
         ..Question::default()
     };
-    let expected = serde_json::to_value(answer(&groups, &question, 0.95).unwrap()).unwrap();
+    let expected =
+        serde_json::to_value(answer(&groups, &question, 0.95, &(0.05..=60.0)).unwrap()).unwrap();
     assert_eq!(told.json(), expected);
 }
 
@@ -220,6 +221,11 @@ async fn questions_without_an_answer_are_explained() {
         "region=South&distance_km=x",
         "region=South&distance_km=2&length=a%3D1",
         "region=South&distance_km=-1",
+        "region=South&distance_km=2,0.04",
+        "region=South&distance_km=61",
+        "region=South&distance_km=1e308",
+        "region=South&distance_km=nan",
+        "region=South&length=street%3D40,motorway%3D40",
         "region=South&distance_km=2&target_min=0",
         "region=South&distance_km=2&quantile=1",
         "region=South&distance_km=2&factor=night",
