@@ -10,6 +10,7 @@ use super::BootstrapError;
 use super::telling::Upload;
 use crate::adapters::file;
 use crate::config::Settings;
+use crate::domain::text::json_readable;
 use crate::domain::{ParameterSet, PublishedGroup, RunResults};
 use crate::fit::Curve;
 use crate::job::{FittedGroup, RunReport};
@@ -46,8 +47,8 @@ pub fn write_outputs(
     }
     if settings.output.results {
         let path = dir.join("run_results.json");
-        let text = serde_json::to_vec_pretty(&run.results).map_err(|e| failed(&path, e))?;
-        write_file(&path, &text)?;
+        let text = serde_json::to_string_pretty(&run.results).map_err(|e| failed(&path, e))?;
+        write_file(&path, json_readable(text).as_bytes())?;
         outputs.results = Some(path);
     }
     if settings.output.report {
