@@ -24,6 +24,29 @@ fn trips(region: &str, one_slow_in: usize) -> String {
 }
 
 #[test]
+fn a_run_that_publishes_nothing_leaves_the_files_of_one_that_did() {
+    let desk = Desk::new();
+    let run = |code: i32, args: &[&str]| desk.expect(code, &[&["run"], &FILE[..], args].concat());
+    let names = ["run_results.json", "report.html"];
+    let of = |name: &str| std::fs::read(desk.path("speedfit-output").join(name)).unwrap();
+    let status = |name: &str| -> Value {
+        serde_json::from_slice::<Value>(&of(name)).unwrap()["run"]["status"].clone()
+    };
+    desk.write("trips.csv", &trips("North", 1000));
+    run(0, &[]);
+    let good = names.map(of);
+    assert_eq!(status("run_results.json"), "done");
+    run(0, &["--dry-run"]);
+    assert_eq!(names.map(of), good);
+    let dry = ["run_results-unpublished.json", "report-unpublished.html"].map(of);
+    assert_eq!(serde_json::from_slice::<Value>(&dry[0]).unwrap()["rows"]["read"], 400);
+    desk.write("trips.csv", &trips("North", 10));
+    run(7, &[]);
+    assert_eq!(names.map(of), good);
+    assert_eq!(status("run_results-unpublished.json"), "refused");
+}
+
+#[test]
 fn text_in_the_files_can_be_read() {
     let desk = Desk::new();
     desk.write("trips.csv", &trips("No\u{202e}r\u{200b}th", 1000));
