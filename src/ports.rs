@@ -227,6 +227,12 @@ pub trait ParameterStore: Send + Sync {
     /// The last move of the scope's mark, or `None` before the first.
     async fn mark(&self, scope: &str) -> PortResult<Option<Publication>>;
 
+    /// A number that changes with every commit to the store, whoever makes it: between two calls with
+    /// the same answer no mark has moved. `None` where only asking a server could tell.
+    async fn version(&self) -> PortResult<Option<u64>> {
+        Ok(None)
+    }
+
     /// What a run produced, published or not: groups in order, each group's parameters in the order
     /// in which they were written. `None` where there is no such run.
     async fn parameter_set(&self, run_id: RunId) -> PortResult<Option<ParameterSet>>;

@@ -7,6 +7,7 @@ mod mark;
 mod rows;
 mod uploads;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,6 +131,10 @@ impl Services for Desk {
 
     fn confidence(&self) -> f64 {
         self.loaded.settings.fit.confidence
+    }
+
+    fn accepted_km(&self) -> RangeInclusive<f64> {
+        self.loaded.settings.distances_km()
     }
 
     fn upload_path(&self, format: UploadFormat, is_packed: bool) -> Result<PathBuf, ServiceError> {

@@ -10,6 +10,7 @@ use super::BootstrapError;
 use super::telling::Upload;
 use crate::adapters::file;
 use crate::config::Settings;
+use crate::domain::text::json_readable;
 use crate::domain::{ParameterSet, PublishedGroup, RunResults};
 use crate::fit::Curve;
 use crate::job::{FittedGroup, RunReport};
@@ -19,7 +20,7 @@ use crate::report::{self, GroupPlot, ReportError, ReportInput};
 /// Where a run's results went.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
-    /// `run_results.json`.
+    /// The results for programs.
     pub results: Option<PathBuf>,
     /// The report.
     pub report: Option<PathBuf>,
@@ -27,9 +28,9 @@ pub struct Outputs {
     pub upload: Upload,
 }
 
-/// Writes `run_results.json` and the report into `output.dir`, as far as the settings want them,
-/// each whole or not at all. The report of a run that published nothing has a name of its own, so that
-/// the report of the current set stays.
+/// Writes `run_results.json` and `report.html` into `output.dir`, as far as the settings want them,
+/// each whole or not at all. Those of a run that published nothing have names of their own, so that
+/// the files of the current set stay.
 ///
 /// # Errors
 /// [`BootstrapError::Output`] names the file.
@@ -44,17 +45,19 @@ pub fn write_outputs(
     if settings.output.results || settings.output.report {
         std::fs::create_dir_all(dir).map_err(|cause| failed(dir, cause))?;
     }
+    let path = |names: [&str; 2]| {
+        // What a process left that died over the other one, nobody else would remove for long.
+        names.iter().for_each(|name| file::remove_leftovers(&dir.join(name)));
+        dir.join(names[usize::from(!has_published)])
+    };
     if settings.output.results {
-        let path = dir.join("run_results.json");
-        let text = serde_json::to_vec_pretty(&run.results).map_err(|e| failed(&path, e))?;
-        write_file(&path, &text)?;
+        let path = path(["run_results.json", "run_results-unpublished.json"]);
+        let text = serde_json::to_string_pretty(&run.results).map_err(|e| failed(&path, e))?;
+        write_file(&path, json_readable(text).as_bytes())?;
         outputs.results = Some(path);
     }
     if settings.output.report {
-        let names = ["report.html", "report-unpublished.html"];
-        // What a process left that died over the other one, nobody else would remove for long.
-        names.iter().for_each(|name| file::remove_leftovers(&dir.join(name)));
-        let path = dir.join(names[usize::from(!has_published)]);
+        let path = path(["report.html", "report-unpublished.html"]);
         let html = run_report(run, now).map_err(|e| failed(&path, e))?;
         write_file(&path, html.as_bytes())?;
         outputs.report = Some(path);

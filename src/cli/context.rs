@@ -13,6 +13,7 @@ use super::printable::printable_lines;
 use super::progress::{BesideBar, Progress, ProgressMode};
 use super::table::paragraph;
 use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
+use crate::domain::text::json_readable;
 use crate::telemetry::{self, Export, LogError};
 
 /// Flags that every command takes.
@@ -214,7 +215,7 @@ impl Context {
     /// # Errors
     /// As [`print`](Self::print); or the value has no JSON form.
     pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        let mut text = serde_json::to_string_pretty(value)?;
+        let mut text = json_readable(serde_json::to_string_pretty(value)?);
         text.push('\n');
         self.write(&text)
     }

@@ -76,7 +76,9 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     let loaded = context.load(Vec::new())?;
     let groups = read(&options, &loaded).await?;
     let question = options.question();
-    let answer = answer(&groups, &question, loaded.settings.fit.confidence);
+    let settings = &loaded.settings;
+    let accepted_km = settings.distances_km();
+    let answer = answer(&groups, &question, settings.fit.confidence, &accepted_km);
     let answer = answer.map_err(|error| failure(&options, &groups, error))?;
     if context.json() {
         context.print_json(&answer)?;
@@ -129,12 +131,15 @@ fn failure(options: &Options, groups: &[PublishedGroup], error: PredictionError)
         PredictionError::Impossible { lacks_lengths: true, .. } => {
             Some("give `--length CLASS=KM`, once for each class".to_owned())
         }
+        PredictionError::Distance { .. } => Some(PredictionError::DISTANCE_HINT.to_owned()),
         PredictionError::Impossible { .. }
         | PredictionError::Senseless(_)
         | PredictionError::Target(_) => None,
     };
     let exit = match &error {
-        PredictionError::Senseless(_) | PredictionError::Target(_) => Exit::Usage,
+        PredictionError::Distance { .. }
+        | PredictionError::Senseless(_)
+        | PredictionError::Target(_) => Exit::Usage,
         _ => Exit::Refused,
     };
     let failure = Failure::new(exit, error);

@@ -165,7 +165,7 @@ mod tests {
             targets_min: vec![8.0],
             ..Question::default()
         };
-        let shown = text(&answer(&[group], &question, 0.95).unwrap(), Some(80));
+        let shown = text(&answer(&[group], &question, 0.95, &(0.05..=60.0)).unwrap(), Some(80));
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         insta::assert_snapshot!(shown, @r"
         Nørrebro: kwh, Student-t errors, with band_night

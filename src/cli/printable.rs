@@ -1,9 +1,12 @@
 //! Text that may reach a terminal: whatever came from records, settings, flags or file names, without
-//! characters that steer the terminal or change the order in which a line is read.
+//! characters that steer the terminal, change the order in which a line is read, or are not seen.
 
 use std::borrow::Cow;
 
-/// One line or cell: control characters and marks of direction are shown as escapes.
+use crate::domain::text::is_unseen;
+
+/// One line or cell: control characters, marks of direction and characters without width are shown as
+/// escapes.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
@@ -14,7 +17,7 @@ pub(super) fn printable_lines(text: &str) -> Cow<'_, str> {
 }
 
 fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let is_escaped = |c: char| !is_kept(c) && (c.is_control() || changes_direction(c));
+    let is_escaped = |c: char| !is_kept(c) && is_unseen(c);
     if !text.chars().any(is_escaped) {
         return Cow::Borrowed(text);
     }
@@ -22,19 +25,6 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
         if is_escaped(c) { c.escape_default().to_string() } else { c.into() }
     };
     Cow::Owned(text.chars().map(shown).collect())
-}
-
-/// Marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm (UAX #9), and the
-/// separators of lines and paragraphs.
-fn changes_direction(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-    )
 }
 
 #[cfg(test)]
@@ -51,6 +41,7 @@ mod tests {
         check("\u{1b}[31mred\na\tb", r"\u{1b}[31mred\na\tb", "\\u{1b}[31mred\na\tb");
         check("a\r\u{9b}2Jb\0", r"a\r\u{9b}2Jb\u{0}", r"a\r\u{9b}2Jb\u{0}");
         check("evil\u{202e}vsc.x", r"evil\u{202e}vsc.x", r"evil\u{202e}vsc.x");
+        check("No\u{200b}rth\u{feff}", r"No\u{200b}rth\u{feff}", r"No\u{200b}rth\u{feff}");
         check(
             "\u{2066}a\u{2069}\u{200f}",
             r"\u{2066}a\u{2069}\u{200f}",

@@ -2,6 +2,7 @@
 //!
 //! Meaning, unit and default of every key stand in that file; here stand the types.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
@@ -407,6 +408,12 @@ impl Settings {
                 .then(|| accept.known_regions.iter().cloned().collect()),
             max_groups: self.groups.max_groups.count().get(),
         }
+    }
+
+    /// Lengths of trips that are fitted, and so predicted, km.
+    #[must_use]
+    pub fn distances_km(&self) -> RangeInclusive<f64> {
+        self.accept.min_distance_km..=self.accept.max_distance_km
     }
 
     /// What groups are split by, beside the region.

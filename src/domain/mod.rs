@@ -24,6 +24,7 @@ pub mod scope_metrics;
 pub mod selection;
 pub mod selector;
 pub mod shard;
+pub mod text;
 pub mod window;
 
 pub use acceptance::{Accepted, Limits};

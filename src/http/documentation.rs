@@ -53,7 +53,7 @@ pub fn openapi_json() -> &'static str {
 struct Rest;
 
 /// Errors of single endpoints, by status code, with the endpoints that have them.
-const ERRORS: [(&str, &str, &[&str]); 9] = [
+const ERRORS: [(&str, &str, &[&str]); 10] = [
     (
         "400",
         "The request cannot be understood.",
@@ -88,6 +88,7 @@ const ERRORS: [(&str, &str, &[&str]); 9] = [
         ],
     ),
     ("406", "No form of the answer is accepted.", &["fit"]),
+    ("408", "Nothing came of the body for 5 s.", &["fit"]),
     (
         "409",
         "What is there does not allow it, for example a run that is active.",

@@ -92,14 +92,17 @@ pub(super) async fn fit(
     let wanted = accept::choose(&parts.headers, &[JSON, CSV]).ok_or_else(not_acceptable)?;
     let form = upload::form(&parts.headers)?;
     let is_forced = asked.force == Some(true);
+    // So that nobody sends a body in vain, as far as that can be known.
+    if api.fits().available_permits() == 0 {
+        return Err(too_many(&api));
+    }
+    let upload = Upload::receive(&api, &parts.headers, body, form).await?;
+    // Only now: a body that comes slowly, or never, keeps nobody else from a fit.
     let permit = Arc::clone(api.fits()).try_acquire_owned().map_err(|_| too_many(&api))?;
-    let max_bytes = api.options().max_body_bytes;
-    let services = api.services();
-    let upload = Upload::receive(&**services, &parts.headers, body, form, max_bytes).await?;
     let ask = FitAsk {
         path: upload.path().to_owned(),
         format: form.format,
-        max_records: max_bytes / MIN_RECORD_BYTES,
+        max_records: api.options().max_body_bytes / MIN_RECORD_BYTES,
         settings: asked.settings(),
     };
     let fitted = fit_until_hang_up(&api, ask, upload, permit).await?;

@@ -78,8 +78,10 @@ pub(super) async fn roll_back(
 
 async fn move_mark(api: &Api, ask: MarkAsk) -> Result<Json<Move>, Problem> {
     check_reason(&ask.reason)?;
-    let moved = api.services().move_mark(ask, api.stop()).await?;
-    Ok(Json(moved.into()))
+    let moved = api.services().move_mark(ask, api.stop()).await;
+    // Whatever came of it: of an error nobody may know whether the mark has moved.
+    api.current().may_have_moved();
+    Ok(Json(moved?.into()))
 }
 
 /// Who asks, for the ledger: the address that the request came from. Tokens have no names.

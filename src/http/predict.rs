@@ -182,9 +182,10 @@ pub(super) async fn predict(
     Params(asked): Params<Asked>,
 ) -> Result<Json<PredictionBody>, Problem> {
     let question = asked.question()?;
-    let current = api.current().read(&**api.services()).await?;
+    let current = api.current().read(&api).await?;
     let groups = current.groups_of(&question.region);
-    let answer = prediction::answer(groups, &question, api.services().confidence());
+    let (confidence, accepted_km) = (api.services().confidence(), api.services().accepted_km());
+    let answer = prediction::answer(groups, &question, confidence, &accepted_km);
     Ok(Json(answer.map_err(refused)?.into()))
 }
 
@@ -261,6 +262,9 @@ fn refused(error: PredictionError) -> Problem {
         }
         PredictionError::Several { known, .. } => {
             Problem::unprocessable(text).with_hint(name_one(&known))
+        }
+        PredictionError::Distance { .. } => {
+            Problem::bad_request(text).with_hint(PredictionError::DISTANCE_HINT)
         }
         PredictionError::Senseless(_) | PredictionError::Target(_) => Problem::unprocessable(text),
         PredictionError::Impossible { lacks_lengths: true, .. } => {

@@ -100,7 +100,7 @@ pub(super) async fn list(
     _: NoParams,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = api.current().read(&**api.services()).await?;
+    let current = api.current().read(&api).await?;
     Ok(unless_known(&headers, &current, || current.regions.clone()))
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn parameters(
     PathPart(region): PathPart<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = api.current().read(&**api.services()).await?;
+    let current = api.current().read(&api).await?;
     let rows = current.groups_of(&region).iter().flat_map(|group| &group.parameters);
     let parameters: Vec<Parameter> = rows.cloned().map(Parameter::from).collect();
     if parameters.is_empty() {

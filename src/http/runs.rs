@@ -275,6 +275,7 @@ async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem
     let (tell, heard) = oneshot::channel();
     let (told, failed) = oneshot::channel();
     let (services, stop) = (Arc::clone(api.services()), api.stop().clone());
+    let current = Arc::clone(api.current());
     api.tasks().spawn(async move {
         let outcome = async {
             refuse_second(&*services).await?;
@@ -288,6 +289,8 @@ async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem
             }
         };
         let (outcome, ()) = tokio::join!(outcome, number);
+        // Before the slot is free: until then no mark is taken for the current one by its age.
+        current.may_have_moved();
         drop(slot);
         if let Err(problem) = outcome {
             // Nobody hears it once the request was written: the ledger and the log tell then.

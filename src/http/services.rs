@@ -1,5 +1,6 @@
 //! What the API needs of the rest of the program, beyond the ports.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -120,6 +121,9 @@ pub trait Services: Send + Sync {
 
     /// Probability that the interval of a prediction is to cover.
     fn confidence(&self) -> f64;
+
+    /// Lengths of trips that are fitted and predicted, km.
+    fn accepted_km(&self) -> RangeInclusive<f64>;
 
     /// A new name for a file that a client sends, in a folder that this process may write to.
     ///

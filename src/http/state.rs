@@ -12,6 +12,7 @@ use super::auth::Tokens;
 use super::current::CurrentSet;
 use super::services::Services;
 use super::tasks::{RunSlot, Tasks};
+use super::upload::UploadRoom;
 
 /// How the API behaves.
 #[derive(Clone)]
@@ -41,7 +42,8 @@ struct Inner {
     tokens: RwLock<Arc<Tokens>>,
     fits: Arc<Semaphore>,
     room: Room,
-    current: CurrentSet,
+    upload_room: UploadRoom,
+    current: Arc<CurrentSet>,
     run: RunSlot,
     tasks: Tasks,
     stop: CancellationToken,
@@ -56,9 +58,10 @@ impl Api {
             services,
             tokens: RwLock::new(Arc::new(options.tokens.clone())),
             fits: Arc::new(Semaphore::new(options.max_fits)),
+            upload_room: UploadRoom::new(options.max_fits, options.max_body_bytes),
             options,
             room: Room::default(),
-            current: CurrentSet::default(),
+            current: Arc::default(),
             run: RunSlot::default(),
             tasks: Tasks::default(),
             stop: stop.clone(),
@@ -93,7 +96,12 @@ impl Api {
         &self.inner.room
     }
 
-    pub(super) fn current(&self) -> &CurrentSet {
+    /// Room for bodies of fits.
+    pub(super) fn upload_room(&self) -> &UploadRoom {
+        &self.inner.upload_room
+    }
+
+    pub(super) fn current(&self) -> &Arc<CurrentSet> {
         &self.inner.current
     }
 

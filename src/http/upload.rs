@@ -2,15 +2,19 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::StreamExt as _;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Problem, unsupported};
-use super::services::{Services, UploadFormat};
+use super::services::UploadFormat;
+use super::state::Api;
 
 /// Forms of a file that are read, by their media types; the last of them says nothing of what is
 /// packed in it, which is CSV then.
@@ -61,47 +65,77 @@ pub(super) fn form(headers: &HeaderMap) -> Result<BodyForm, Problem> {
     Ok(BodyForm { format: *format, is_packed })
 }
 
+/// Longest time in which nothing comes of a body: a client that sends one has it ready.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Bodies of the largest size for which there is room on the disk, for each fit that may be under way:
+/// one that is fitted and three that are coming.
+const BODIES_PER_FIT: usize = 4;
+
+/// Room on the disk for the bodies that are received or fitted; its clones are the same room.
+#[derive(Debug, Clone)]
+pub(super) struct UploadRoom(Arc<Semaphore>);
+
+impl UploadRoom {
+    pub(super) fn new(max_fits: usize, max_body_bytes: u64) -> Self {
+        let max_body_bytes = usize::try_from(max_body_bytes).unwrap_or(usize::MAX);
+        let n_bytes = max_fits.saturating_mul(BODIES_PER_FIT).saturating_mul(max_body_bytes);
+        Self(Arc::new(Semaphore::new(n_bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn take(&self, n_bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let permits = u32::try_from(n_bytes).ok();
+        let taken = permits.and_then(|n| Arc::clone(&self.0).try_acquire_many_owned(n).ok());
+        taken.ok_or_else(|| {
+            Problem::unavailable("too many large bodies are being received")
+                .with_hint("come back in a moment; the limit grows with `http.max_fits`")
+        })
+    }
+}
+
 /// A file that is gone when this is dropped.
 #[derive(Debug)]
 pub(super) struct Upload {
     path: PathBuf,
+    room: OwnedSemaphorePermit,
 }
 
 impl Upload {
-    /// Writes a body of at most `max_bytes` to a new file.
+    /// Writes a body to a new file.
     pub(super) async fn receive(
-        services: &dyn Services,
+        api: &Api,
         headers: &HeaderMap,
         body: Body,
         form: BodyForm,
-        max_bytes: u64,
     ) -> Result<Self, Problem> {
+        let max_bytes = api.options().max_body_bytes;
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if announced.and_then(|length| length.parse().ok()).is_some_and(|n: u64| n > max_bytes) {
             return Err(too_large(max_bytes));
         }
-        let path = services.upload_path(form.format, form.is_packed)?;
+        let room = api.upload_room().take(0)?;
+        let path = api.services().upload_path(form.format, form.is_packed)?;
         let file = create(&path).await.map_err(|error| not_written(&path, &error))?;
         // From here on the file is removed whatever happens.
-        let upload = Self { path };
-        upload.write(file, body.into_data_stream(), max_bytes).await?;
+        let mut upload = Self { path, room };
+        upload.write(file, body.into_data_stream(), api).await?;
         Ok(upload)
     }
 
     async fn write(
-        &self,
+        &mut self,
         mut file: File,
         mut chunks: BodyDataStream,
-        max_bytes: u64,
+        api: &Api,
     ) -> Result<(), Problem> {
+        let max_bytes = api.options().max_body_bytes;
         let mut n_bytes = 0_u64;
-        while let Some(chunk) = chunks.next().await {
-            let chunk =
-                chunk.map_err(|_| Problem::bad_request("the body broke off before its end"))?;
+        while let Some(chunk) = next_in_time(&mut chunks, api).await? {
             n_bytes += chunk.len() as u64;
             if n_bytes > max_bytes {
                 return Err(too_large(max_bytes));
             }
+            self.room.merge(api.upload_room().take(chunk.len())?);
             file.write_all(&chunk).await.map_err(|error| not_written(&self.path, &error))?;
         }
         file.flush().await.map_err(|error| not_written(&self.path, &error))
@@ -119,6 +153,24 @@ impl Drop for Upload {
             tracing::warn!("cannot remove `{}`: {error}", self.path.display());
         }
     }
+}
+
+/// The next part of a body, or nothing after its end.
+async fn next_in_time(chunks: &mut BodyDataStream, api: &Api) -> Result<Option<Bytes>, Problem> {
+    tokio::select! {
+        biased;
+        chunk = chunks.next() => chunk
+            .transpose()
+            .map_err(|_| Problem::bad_request("the body broke off before its end")),
+        () = api.services().clock().sleep(STALL_LIMIT) => Err(stalled()),
+    }
+}
+
+fn stalled() -> Problem {
+    let (status, limit_s) = (StatusCode::REQUEST_TIMEOUT, STALL_LIMIT.as_secs());
+    let why = format!("nothing came of it for {limit_s} s");
+    Problem::new(status, "stalled", "The body does not come", why)
+        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// A file that was not there, for this user only.
@@ -141,7 +193,7 @@ fn too_large(max_bytes: u64) -> Problem {
 fn not_written(path: &Path, error: &io::Error) -> Problem {
     tracing::error!("cannot write `{}`: {error}", path.display());
     let problem = if error.kind() == io::ErrorKind::StorageFull {
-        let status = axum::http::StatusCode::INSUFFICIENT_STORAGE;
+        let status = StatusCode::INSUFFICIENT_STORAGE;
         Problem::new(status, "full", "The server has no room left", "the file cannot be kept")
     } else {
         Problem::internal("the file cannot be kept for the fit")

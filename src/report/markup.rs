@@ -5,6 +5,8 @@
 
 use std::fmt::Display;
 
+use crate::domain::text::is_unseen;
+
 /// A document, or a part of one.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
@@ -61,8 +63,8 @@ impl Html {
     }
 }
 
-/// Escapes for element content and quoted attributes alike. Control characters, which HTML does
-/// not permit, become the replacement character.
+/// Escapes for element content and quoted attributes alike. Control characters, which HTML does not
+/// permit, and characters that nobody would see are shown by their numbers, as on a terminal.
 fn escape_into(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -72,7 +74,7 @@ fn escape_into(text: &str, out: &mut String) {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.push('\u{FFFD}'),
+            c if is_unseen(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
     }
@@ -98,10 +100,13 @@ mod tests {
     #[test]
     fn text_and_attributes_are_escaped() {
         let mut html = Html::default();
-        html.raw("<p").attribute("title", "a\" onload='x'").raw(">").text("<b>&amp;\u{0}Zürich?");
+        html.raw("<p")
+            .attribute("title", "a\" onload='x'")
+            .raw(">")
+            .text("<b>&amp;\u{0}\u{202e}Zü\u{200b}rich?");
         assert_eq!(
             html.finish(),
-            "<p title=\"a&quot; onload=&#39;x&#39;\">&lt;b&gt;&amp;amp;\u{FFFD}Zürich?"
+            "<p title=\"a&quot; onload=&#39;x&#39;\">&lt;b&gt;&amp;amp;\\u{0}\\u{202e}Zü\\u{200b}rich?"
         );
     }
 }

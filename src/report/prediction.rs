@@ -4,6 +4,7 @@
 //! Knows neither where the groups come from nor how the answer is shown.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -65,6 +66,14 @@ pub enum PredictionError {
         #[source]
         cause: PredictError,
     },
+    /// A trip that is shorter or longer than those that are fitted.
+    #[error("a trip must be {} to {} km long, not {}", .accepted_km.start(), .accepted_km.end(), short(*.km))]
+    Distance {
+        /// Its length, km.
+        km: f64,
+        /// The limits of the settings.
+        accepted_km: RangeInclusive<f64>,
+    },
     /// A distance or a share that makes no sense.
     #[error(transparent)]
     Senseless(PredictError),
@@ -82,6 +91,17 @@ pub enum PredictionError {
         /// Whether lengths by class of road are what is missing.
         lacks_lengths: bool,
     },
+}
+
+impl PredictionError {
+    /// Which settings hold the limits of a trip's length.
+    pub const DISTANCE_HINT: &str =
+        "the limits are the settings `accept.min_distance_km` and `accept.max_distance_km`";
+}
+
+/// A number without a line of zeros.
+fn short(number: f64) -> String {
+    if number.abs() < 1e6 { number.to_string() } else { format!("{number:e}") }
 }
 
 /// What was asked and what came of it.
@@ -169,7 +189,8 @@ impl From<Figure> for Shown {
     }
 }
 
-/// Answers a question from these groups; intervals cover with probability `confidence`.
+/// Answers a question from these groups about trips of these lengths, km; intervals cover with
+/// probability `confidence`.
 ///
 /// # Errors
 /// [`PredictionError`] says which part of the question, or of the groups, does not do.
@@ -177,7 +198,13 @@ pub fn answer(
     groups: &[PublishedGroup],
     question: &Question,
     confidence: f64,
+    accepted_km: &RangeInclusive<f64>,
 ) -> Result<Answer, PredictionError> {
+    let routes = routes(question);
+    let mut lengths_km = routes.iter().map(Route::length_km);
+    if let Some(km) = lengths_km.find(|km| !accepted_km.contains(km)) {
+        return Err(PredictionError::Distance { km, accepted_km: accepted_km.clone() });
+    }
     let group = pick(groups, question)?;
     let parameters = group.parameters.iter().map(published).collect();
     let model = group.model.as_deref();
@@ -186,7 +213,7 @@ pub fn answer(
         predictor.map_err(|cause| PredictionError::Unusable { group: group.key.clone(), cause })?;
     let factors = question.factors.iter().map(|name| full_name(name, &predictor)).collect();
     let mut answer = Answer::new(group, &predictor, confidence, factors);
-    for route in routes(question) {
+    for route in routes {
         let ask = Ask {
             route,
             factors: answer.factors.clone(),

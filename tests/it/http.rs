@@ -8,6 +8,7 @@ mod connections;
 mod desk;
 mod documentation;
 mod guarding;
+mod neighbours;
 mod program;
 mod reading;
 mod uploads;

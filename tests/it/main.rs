@@ -25,6 +25,7 @@ mod marks;
 mod memory;
 mod nights;
 mod nist;
+mod outputs;
 mod pipeline;
 mod predict;
 mod process;

@@ -149,6 +149,7 @@ fn what_cannot_be_predicted_says_why() {
     check(8, "--region A --length street=2");
     check(2, "--region A --distance-km 0");
     check(2, "--region A --distance-km -3");
+    check(2, "--region A --distance-km 2,1e308");
     check(2, "--region A --distance-km 2 --quantile 90");
     check(2, "--region A --distance-km 2 --target-min -6");
     insta::assert_snapshot!(told, @r"
@@ -195,10 +196,16 @@ error: cannot predict for `A`
 caused by: model `constant` knows no classes of roads: give the distance
 
 --region A --distance-km 0
-error: a distance must be above 0 km and finite, not 0
+error: a trip must be 0.05 to 60 km long, not 0
+hint: the limits are the settings `accept.min_distance_km` and `accept.max_distance_km`
 
 --region A --distance-km -3
-error: a distance must be above 0 km and finite, not -3
+error: a trip must be 0.05 to 60 km long, not -3
+hint: the limits are the settings `accept.min_distance_km` and `accept.max_distance_km`
+
+--region A --distance-km 2,1e308
+error: a trip must be 0.05 to 60 km long, not 1e308
+hint: the limits are the settings `accept.min_distance_km` and `accept.max_distance_km`
 
 --region A --distance-km 2 --quantile 90
 error: a quantile must lie between 0 and 1, not 90

@@ -127,6 +127,7 @@ macro_rules! store_keeps_the_contract {
                 only_runs_of_the_scope_are_published,
                 readers_see_whole_sets_only,
                 migrating_twice_is_harmless,
+                a_version_changes_with_every_commit,
             }
             operations {
                 a_slot_is_taken_once,

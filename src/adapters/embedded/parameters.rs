@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Transaction};
 use super::error::StatementError;
 use super::locks::check_held;
 use super::rows::{self, limit_stored};
-use super::{Embedded, conclude};
+use super::{Embedded, blocking, conclude};
 use crate::domain::{ParameterSet, Publication, RunId};
 use crate::ports::{LockKey, ParameterStore, PortResult};
 
@@ -43,6 +43,18 @@ impl ParameterStore for Embedded {
         self.ask("read the mark", move |connection| {
             let mut statement = connection.prepare_cached(include_str!("sql/mark.sql"))?;
             Ok(statement.query_row([scope], rows::publication).optional()?)
+        })
+        .await
+    }
+
+    async fn version(&self) -> PortResult<Option<u64>> {
+        if let Some(version) = self.inner.readers.version(&self.inner.path) {
+            return Ok(Some(version));
+        }
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let reader = inner.reader()?;
+            Ok(inner.readers.watch(reader))
         })
         .await
     }

@@ -124,8 +124,9 @@ fn odd_names_come_out_as_they_went_in() {
     desk.write("odd.csv", format!("{HEADER}{csv}"));
 
     let table = desk.done("fit odd.csv").stdout;
-    for name in ODD {
-        assert!(table.lines().any(|line| line.starts_with(name)), "{name}\n{table}");
+    // A joiner has no width: two names that look alike would differ by it.
+    for name in ODD.map(|name| name.replace('\u{200d}', r"\u{200d}")) {
+        assert!(table.lines().any(|line| line.starts_with(&name)), "{name}\n{table}");
     }
     desk.done("fit odd.csv --output p.json --groups g.csv --report r.html");
     assert_eq!(names(&serde_json::from_str(&desk.read("p.json")).unwrap()), sorted);

@@ -169,3 +169,21 @@ async fn the_mark_moves_to_a_run_and_back() {
     let refused = post(&router, "/api/v1/runs/9/publish", "{}").await;
     insta::assert_snapshot!("not_published", refused.shown());
 }
+
+/// On a clock that stands still, so that no mark grows old.
+#[tokio::test]
+async fn what_this_process_publishes_is_current_at_once() {
+    for desk in [MemoryDesk::new(), MemoryDesk::talkative()] {
+        let router = open(&desk);
+        for estimate in [30.0, 40.0] {
+            published(&desk.store, SCOPE, set(&["North"], estimate)).await.unwrap();
+        }
+        let current = async || get(&router, "/api/v1/regions").await.json()["run_id"].clone();
+        assert_eq!(current().await, 2);
+        assert_eq!(post(&router, "/api/v1/rollback", "{}").await.status, StatusCode::OK);
+        assert_eq!(current().await, 1);
+        assert_eq!(post(&router, "/api/v1/runs", "{}").await.status, StatusCode::ACCEPTED);
+        assert_eq!(over(&desk, 3).await.status, RunStatus::Done);
+        assert_eq!(current().await, 3);
+    }
+}

@@ -148,8 +148,8 @@ async fn a_request_that_does_not_end_does_not_hold_the_stop_up() {
         tokio::task::yield_now().await;
     }
     server.stop.cancel();
-    // The request's own limit, that of the connection, and that of the stop.
-    desk.clock.until_sleeping(3).await;
+    // The limits on the request, the body, the connection and the stop.
+    desk.clock.until_sleeping(4).await;
     desk.clock.advance(Duration::from_secs(1));
     assert!(!server.task.await.unwrap(), "there was no run");
     assert_eq!(desk.n_uploads(), 0);

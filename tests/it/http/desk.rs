@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking, as they do")]
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use speedfit::adapters::memory::{ManualClock, MemoryStore};
@@ -32,6 +34,7 @@ pub(super) struct MemoryDesk {
     told: CancellationToken,
     /// Fires when a fit or a dry run was cancelled.
     pub(super) noticed: CancellationToken,
+    n_uploaded: Arc<AtomicU64>,
     folder: Arc<tempfile::TempDir>,
 }
 
@@ -57,6 +60,7 @@ impl MemoryDesk {
             gate: CancellationToken::new(),
             told: CancellationToken::new(),
             noticed: CancellationToken::new(),
+            n_uploaded: Arc::default(),
             folder: Arc::new(tempfile::tempdir().unwrap()),
         };
         desk.told.cancel();
@@ -106,8 +110,13 @@ impl Services for MemoryDesk {
         0.95
     }
 
+    fn accepted_km(&self) -> RangeInclusive<f64> {
+        0.05..=60.0
+    }
+
     fn upload_path(&self, _: UploadFormat, _: bool) -> Result<PathBuf, ServiceError> {
-        Ok(self.folder.path().join("upload"))
+        let nth = self.n_uploaded.fetch_add(1, Ordering::Relaxed);
+        Ok(self.folder.path().join(format!("upload-{nth}")))
     }
 
     async fn fit(&self, ask: &FitAsk, cancel: &CancellationToken) -> Result<Fitted, ServiceError> {

@@ -22,7 +22,7 @@ use crate::tds_store::StoreServer;
 const HEADER: &str = "incident_id,region,occurred_at,priority,distance_km,travel_time_s\n";
 
 /// Rows of two regions that `kwh` fits well.
-fn rows(n: usize) -> String {
+pub(super) fn rows(n: usize) -> String {
     let mut text = HEADER.to_owned();
     for nth in 0..n {
         let distance_km = 0.2 + (nth % 97) as f64 * 0.05;
@@ -37,14 +37,14 @@ fn rows(n: usize) -> String {
 }
 
 /// `speedfit serve` on a port of its own; killed where a test ends without stopping it.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     token: Option<&'static str>,
 }
 
 impl Server {
-    fn start(desk: &Desk, args: &[&str], tokens: Option<&str>) -> Self {
+    pub(super) fn start(desk: &Desk, args: &[&str], tokens: Option<&str>) -> Self {
         let mut command = desk.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat());
         if let Some(tokens) = tokens {
             command.env("SPEEDFIT_API_TOKENS", tokens);
@@ -52,7 +52,7 @@ impl Server {
         Self::start_as(&mut command)
     }
 
-    fn start_as(command: &mut Command) -> Self {
+    pub(super) fn start_as(command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -86,7 +86,7 @@ impl Server {
     }
 
     /// Status and body.
-    fn call(
+    pub(super) fn call(
         &self,
         method: &str,
         path: &str,
@@ -103,12 +103,12 @@ impl Server {
         (status, answer[split + 4..].to_vec())
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) fn get(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.call("GET", path, &[], &[]);
         (status, serde_json::from_slice(&body).unwrap())
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, Value) {
+    pub(super) fn post(&self, path: &str, body: &str) -> (u16, Value) {
         let headers = [("content-type", "application/json")];
         let (status, body) = self.call("POST", path, &headers, body.as_bytes());
         (status, serde_json::from_slice(&body).unwrap())

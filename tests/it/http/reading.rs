@@ -1,5 +1,7 @@
 //! What is told of the current set and of the ledger.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use speedfit::adapters::memory::{Fault, Operation};
 use speedfit::domain::{
@@ -12,6 +14,9 @@ use speedfit::report::prediction::{Question, answer};
 use super::desk::{MemoryDesk, SCOPE};
 use super::{get, open, request, send};
 use crate::support::{ending, group, parameter, publishing, running, set};
+
+/// How long a mark is taken for the current one where the store does not count commits.
+const MARK_AGE: Duration = Duration::from_millis(100);
 
 /// A set of two groups of one region whose name needs encoding, and one of another.
 fn split_set() -> ParameterSet {
@@ -50,6 +55,7 @@ async fn regions_are_those_of_the_current_set() {
     published(&desk, set(&["Old"], 20.0)).await;
     assert_eq!(get(&router, "/api/v1/regions").await.header("etag"), Some("\"1\""));
     published(&desk, split_set()).await;
+    desk.clock.advance(MARK_AGE);
     insta::assert_snapshot!("regions", get(&router, "/api/v1/regions").await.shown());
 }
 
@@ -75,7 +81,7 @@ async fn a_client_that_has_the_set_gets_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_set_is_read_once_and_its_mark_for_every_request() {
+async fn a_set_is_read_once_and_its_mark_when_it_is_old() {
     let desk = MemoryDesk::new();
     let router = open(&desk);
     published(&desk, split_set()).await;
@@ -93,12 +99,48 @@ async fn a_set_is_read_once_and_its_mark_for_every_request() {
             let tag = format!("\"{}\"", nth.min(2));
             assert!(answer.header("etag").is_none_or(|told| told == tag), "{uri} {nth}");
         }
-        assert_eq!(calls(Operation::Mark), n_marks + 3);
+        // One answer of the store serves all who ask within its age.
+        assert_eq!(calls(Operation::Mark), n_marks + 1);
         // The first round reads the set, the second one that was published meanwhile.
         assert_eq!(calls(Operation::ParameterSet), n_sets + u32::from(nth <= 2), "{nth}");
         if nth == 1 {
             published(&desk, split_set()).await;
+            desk.clock.advance(MARK_AGE - Duration::from_millis(1));
+            assert_eq!(get(&router, uris[0]).await.header("etag"), Some("\"1\""));
+            desk.clock.advance(Duration::from_millis(1));
+        } else {
+            desk.clock.advance(MARK_AGE);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_set_is_not_served_for_long_by_a_store_that_fails() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    published(&desk, split_set()).await;
+    assert_eq!(get(&router, "/api/v1/regions").await.status, StatusCode::OK);
+    let n_marks = desk.store.faults().n_calls(Operation::Mark);
+    let fault = Fault::Reject(FailureKind::Unreachable);
+    desk.store.faults().on(Operation::Mark, 1, fault);
+    desk.clock.advance(MARK_AGE);
+    let answer = get(&router, "/api/v1/predict?region=South&distance_km=2").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+    // Its next answer counts, not one from before.
+    assert_eq!(get(&router, "/api/v1/regions").await.status, StatusCode::OK);
+    assert_eq!(desk.store.faults().n_calls(Operation::Mark), n_marks + 2);
+}
+
+#[tokio::test]
+async fn what_has_one_form_only_is_sent_whatever_is_wanted() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    published(&desk, split_set()).await;
+    for uri in ["/api/v1/regions", "/api/v1/predict?region=South&distance_km=2"] {
+        let headers = [("accept", "image/png")];
+        let answer = send(&router, request("GET", uri, &headers, String::new())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{uri} {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{uri}");
     }
 }
 
@@ -161,7 +203,8 @@ async fn predictions_are_those_of_the_command() {
         targets_min: vec![8.0],
         ..Question::default()
     };
-    let expected = serde_json::to_value(answer(&groups, &question, 0.95).unwrap()).unwrap();
+    let expected =
+        serde_json::to_value(answer(&groups, &question, 0.95, &(0.05..=60.0)).unwrap()).unwrap();
     assert_eq!(told.json(), expected);
 }
 
@@ -178,6 +221,11 @@ async fn questions_without_an_answer_are_explained() {
         "region=South&distance_km=x",
         "region=South&distance_km=2&length=a%3D1",
         "region=South&distance_km=-1",
+        "region=South&distance_km=2,0.04",
+        "region=South&distance_km=61",
+        "region=South&distance_km=1e308",
+        "region=South&distance_km=nan",
+        "region=South&length=street%3D40,motorway%3D40",
         "region=South&distance_km=2&target_min=0",
         "region=South&distance_km=2&quantile=1",
         "region=South&distance_km=2&factor=night",
@@ -318,7 +366,7 @@ async fn a_store_that_does_not_answer_is_not_ready() {
     hold.reached().await;
     // The probe and the request wait for their limits.
     desk.clock.until_sleeping(2).await;
-    desk.clock.advance(std::time::Duration::from_secs(2));
+    desk.clock.advance(Duration::from_secs(2));
     insta::assert_snapshot!(probe.await.unwrap().shown());
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use flate2::write::GzEncoder;
+use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
 
 use super::desk::MemoryDesk;
 use super::{Answer, open, request, send};
@@ -46,7 +48,7 @@ async fn forms_that_are_not_read_are_named() {
 fn pieces(n_bytes: usize) -> Body {
     let whole = Bytes::from(vec![b'x'; n_bytes]);
     let pieces: Vec<_> = whole.chunks(65_536).map(Bytes::copy_from_slice).collect();
-    Body::from_stream(futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>)))
+    Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>)))
 }
 
 #[tokio::test]
@@ -73,7 +75,7 @@ async fn a_body_over_the_limit_is_refused_and_leaves_nothing() {
 async fn a_body_that_breaks_off_leaves_nothing() {
     let desk = MemoryDesk::new();
     let parts = [Ok(Bytes::from("region\n")), Err(std::io::Error::other("gone"))];
-    let body = Body::from_stream(futures_util::stream::iter(parts));
+    let body = Body::from_stream(stream::iter(parts));
     let answer = send(&open(&desk), request("POST", "/api/v1/fit", &CSV, body)).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert_eq!(desk.n_uploads(), 0);
@@ -98,6 +100,60 @@ async fn more_fits_than_allowed_are_asked_to_come_back() {
         tokio::task::yield_now().await;
     }
     assert_eq!(desk.n_uploads(), 0);
+}
+
+/// A body of so many bytes without an end, and a signal that they were taken.
+fn unfinished(n_bytes: usize) -> (Body, CancellationToken) {
+    let taken = CancellationToken::new();
+    let rest = stream::poll_fn({
+        let taken = taken.clone();
+        move |_| {
+            taken.cancel();
+            std::task::Poll::Pending
+        }
+    });
+    let begin = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; n_bytes]))]);
+    (Body::from_stream(begin.chain(rest)), taken)
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_keeps_no_fit_waiting() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    let (body, taken) = unfinished(1);
+    let silent = tokio::spawn({
+        let router = router.clone();
+        async move { send(&router, request("POST", "/api/v1/fit", &CSV, body)).await }
+    });
+    taken.cancelled().await;
+    let fit = request("POST", "/api/v1/fit", &CSV, "region\n");
+    assert_eq!(send(&router, fit).await.status, StatusCode::OK);
+    // The limits on the request and on the body.
+    desk.clock.until_sleeping(2).await;
+    desk.clock.advance(std::time::Duration::from_secs(5));
+    insta::assert_snapshot!("stalled", silent.await.unwrap().shown());
+    assert_eq!(desk.n_uploads(), 0);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_fill_no_disk() {
+    let desk = MemoryDesk::new();
+    let router = open(&desk);
+    // There is room for four of the largest.
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let (body, taken) = unfinished(1 << 20);
+        let router = router.clone();
+        let asked = request("POST", "/api/v1/fit", &CSV, body);
+        clients.push(tokio::spawn(async move { send(&router, asked).await }));
+        taken.cancelled().await;
+    }
+    let fit = || request("POST", "/api/v1/fit", &CSV, "region\n");
+    insta::assert_snapshot!("no_room", send(&router, fit()).await.shown());
+    clients.pop().unwrap().abort();
+    while send(&router, fit()).await.status != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The text inside gzip.

@@ -272,3 +272,17 @@ pub(super) async fn migrating_twice_is_harmless(f: &Fixture) {
     assert_eq!(f.store.script().await.unwrap(), "");
     assert_eq!(f.store.current(&scope).await.unwrap(), current);
 }
+
+pub(super) async fn a_version_changes_with_every_commit(f: &Fixture) {
+    let scope = f.scope("a");
+    let mut seen = Vec::new();
+    for store in [&f.store, &f.other, &f.store] {
+        let version = f.store.version().await.unwrap();
+        // One that does not count is asked for its mark.
+        let Some(version) = version else { return };
+        assert_eq!(f.store.version().await.unwrap(), Some(version));
+        assert!(!seen.contains(&version), "{version} {seen:?}");
+        seen.push(version);
+        published(&**store, &scope, set(&["A"], 60.0)).await.unwrap();
+    }
+}
