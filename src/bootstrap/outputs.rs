@@ -29,8 +29,9 @@ pub struct Outputs {
 }
 
 /// Writes `run_results.json` and `report.html` into `output.dir`, as far as the settings want them,
-/// each whole or not at all. Those of a run that published nothing have names of their own, so that
-/// the files of the current set stay.
+/// each whole or not at all. The report of a run that published nothing has a name of its own, so that
+/// the one of the current set stays; the results say what became of the last run of the ledger, and
+/// those of a dry run, which has no row there, have a name of their own.
 ///
 /// # Errors
 /// [`BootstrapError::Output`] names the file.
@@ -45,19 +46,19 @@ pub fn write_outputs(
     if settings.output.results || settings.output.report {
         std::fs::create_dir_all(dir).map_err(|cause| failed(dir, cause))?;
     }
-    let path = |names: [&str; 2]| {
+    let path = |names: [&str; 2], is_first: bool| {
         // What a process left that died over the other one, nobody else would remove for long.
         names.iter().for_each(|name| file::remove_leftovers(&dir.join(name)));
-        dir.join(names[usize::from(!has_published)])
+        dir.join(names[usize::from(!is_first)])
     };
     if settings.output.results {
-        let path = path(["run_results.json", "run_results-unpublished.json"]);
+        let path = path(["run_results.json", "run_results-dry-run.json"], run.set.run_id.is_some());
         let text = serde_json::to_string_pretty(&run.results).map_err(|e| failed(&path, e))?;
         write_file(&path, json_readable(text).as_bytes())?;
         outputs.results = Some(path);
     }
     if settings.output.report {
-        let path = path(["report.html", "report-unpublished.html"]);
+        let path = path(["report.html", "report-unpublished.html"], has_published);
         let html = run_report(run, now).map_err(|e| failed(&path, e))?;
         write_file(&path, html.as_bytes())?;
         outputs.report = Some(path);

