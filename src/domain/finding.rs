@@ -118,7 +118,10 @@ impl GateRule {
             | Self::Constant
             | Self::RepeatedRows
             | Self::Future
-            | Self::NewRows => true,
+            | Self::NewRows
+            | Self::Unrelated
+            | Self::ClockTimes
+            | Self::Drift => true,
             Self::GroupsWithoutFit | Self::Stale | Self::History => false,
         }
     }
