@@ -91,7 +91,8 @@ fn a_wrong_value_says_what_is_allowed() {
         "run --set gate.skip=foo",
         "error: `gate.skip` in `--set`: `foo` is not one of `unreadable`, `refused_values`, \
          `zero_values`, `refused_others`, `groups_without_fit`, `row_count`, `regions`, \
-         `distribution`, `constant`, `repeated_rows`, `stale`, `future`, `history`, `new_rows`\n",
+         `distribution`, `constant`, `repeated_rows`, `stale`, `future`, `history`, `new_rows`, \
+         `unrelated`, `clock_times`, `drift`\n",
     );
     check(
         "run --set embedded.max_size_mb=2000000",
