@@ -31,7 +31,7 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("coverage", "[REPETITIONS] [RECORDS] [wald|profile] [information|sandwich]", coverage::run),
     ("outliers", "[REPETITIONS] [RECORDS] [FACTOR]", outliers::run),
     ("bounds", "[REGIONS]", simulated::bounds),
-    ("shrinkage", "[SEEDS] [REGIONS] [kwh|power]", simulated::shrinkage),
+    ("shrinkage", "[SEEDS] [REGIONS] [kwh|power] [LARGE]", simulated::shrinkage),
     ("pooling", "MODEL FILE [FILE ...]", pooling::run),
     ("holdout", "FILE [FILE ...]", holdout::run),
 ];

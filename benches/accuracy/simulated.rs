@@ -1,6 +1,6 @@
 //! Whether intervals hold the truth where regions are known to be awkward, by regions drawn from a
 //! curve of one's own: `cargo bench --bench accuracy -- bounds [REGIONS]`, and
-//! `cargo bench --bench accuracy -- shrinkage [SEEDS] [REGIONS] [kwh|power]`.
+//! `cargo bench --bench accuracy -- shrinkage [SEEDS] [REGIONS] [kwh|power] [LARGE]`.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -91,10 +91,12 @@ fn common_curve(model: &str) -> Result<CommonCurve, String> {
     })
 }
 
-/// Regions of 4 to 39 records about a common curve, with the default settings.
+/// Regions of 4 to 39 records about a common curve, and `LARGE` more of 400, with the default settings;
+/// what is scored are the small ones.
 pub(crate) fn shrinkage(arguments: &[String]) -> Result<String, String> {
     let (n_seeds, n_regions) = (number(arguments, 0, 8)?, number(arguments, 1, 60)?);
     let model = arguments.get(2).map_or("kwh", String::as_str);
+    let n_large = number(arguments, 3, 0)?;
     let (names, centre, deviations) = common_curve(model)?;
     let value = |j: usize, x: f64| if names[j] == "power_exponent" { x } else { x.exp() };
     let mut text = format!(
@@ -107,18 +109,21 @@ pub(crate) fn shrinkage(arguments: &[String]) -> Result<String, String> {
         let mut chance = Normal(seed.wrapping_mul(7919) + 17);
         let mut csv = "region,distance_km,travel_time_s\n".to_owned();
         let mut truths = Vec::new();
-        for region in 0..n_regions {
+        for region in 0..n_regions + n_large {
             let at = [0, 1].map(|j| centre[j] + deviations[j] * chance.next());
             let of = |name: &str| names.iter().position(|n| *n == name).map(|j| value(j, at[j]));
             let curve = Curve::from_parameters(model, of).ok_or("no curve")?;
-            let n = [4, 8, 15, 25, 39][(chance.uniform() * 5.0) as usize % 5];
+            let n_small = [4, 8, 15, 25, 39][(chance.uniform() * 5.0) as usize % 5];
+            let n = if region < n_regions { n_small } else { 400 };
             let lengths =
                 TripLengths { median_km: 1.57, sigma_log: 0.6, min_km: 0.2, max_km: 12.0 };
             let spread = Spread::Normal { sigma_log: 0.3 };
-            for s in draw(&curve, &spread, &lengths, n, seed * n_regions + region) {
+            for s in draw(&curve, &spread, &lengths, n, seed * (n_regions + n_large) + region) {
                 let _ = writeln!(csv, "r{region:05},{},{}", s.distance_km, s.travel_time_s);
             }
-            truths.push((at, curve));
+            if region < n_regions {
+                truths.push((at, curve));
+            }
         }
         let path = std::env::temp_dir().join(format!("shrinkage-{}.csv", std::process::id()));
         std::fs::write(&path, csv).map_err(|why| why.to_string())?;

@@ -276,7 +276,11 @@ impl Pass {
         standard: impl FnOnce() -> Option<Evidence>,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
-        let options = PoolOptions { with_spread_error: true, ..PoolOptions::new(assumed) };
+        let options = PoolOptions {
+            with_spread_prior: true,
+            with_spread_error: true,
+            ..PoolOptions::new(assumed)
+        };
         Self::with(hierarchy, leaves, &options, standard, stopped)
     }
 
@@ -289,7 +293,12 @@ impl Pass {
         stopped: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
         let (max_iterations, tolerance) = pool_rounds::PASSES_OF_A_ROUND;
-        let options = PoolOptions { max_iterations, tolerance, ..PoolOptions::new(assumed) };
+        let options = PoolOptions {
+            max_iterations,
+            tolerance,
+            with_spread_prior: true,
+            ..PoolOptions::new(assumed)
+        };
         Self::with(hierarchy, leaves, &options, standard, stopped)
     }
 

@@ -21,6 +21,7 @@ mod passes;
 mod posterior;
 mod reml;
 mod spread_error;
+mod spread_prior;
 mod tree;
 pub mod with_prior;
 
@@ -35,6 +36,7 @@ pub use tree::Tree;
 
 use elimination::{MAX_PARAMETERS, semidefinite_factor};
 use passes::Passes;
+use spread_prior::SpreadPrior;
 
 /// Why nothing was pooled: the caller's mistake, or evidence that tells too little.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -87,7 +89,11 @@ pub struct PoolOptions {
     pub max_iterations: u64,
     /// Share by which the covariances would still change in a step of EM at which it ends.
     pub tolerance: f64,
-    /// Whether to work out what the uncertainty of the covariances adds to that of the nodes.
+    /// Whether each standard deviation is known beforehand to be of the order of the assumed one, so
+    /// that none is estimated as zero.
+    pub with_spread_prior: bool,
+    /// Whether to work out what the uncertainty of the covariances, with that prior, adds to that of
+    /// the nodes.
     pub with_spread_error: bool,
 }
 
@@ -95,7 +101,13 @@ impl PoolOptions {
     /// With 500 passes and a tolerance of 1e-8.
     #[must_use]
     pub fn new(assumed_deviations: Vec<f64>) -> Self {
-        Self { assumed_deviations, max_iterations: 500, tolerance: 1e-8, with_spread_error: false }
+        Self {
+            assumed_deviations,
+            max_iterations: 500,
+            tolerance: 1e-8,
+            with_spread_prior: false,
+            with_spread_error: false,
+        }
     }
 }
 
@@ -106,7 +118,8 @@ pub struct Pooled {
     pub nodes: Vec<NodeEstimate>,
     /// One per level below the root, by depth; the first is that of the root's children.
     pub levels: Vec<LevelCovariance>,
-    /// Restricted log-likelihood of the covariances, up to a constant of the evidence.
+    /// Restricted log-likelihood of the covariances, with the logarithm of their prior where there is
+    /// one, up to a constant of the evidence.
     pub log_likelihood: f64,
     /// Why the estimation of the covariances ended.
     pub ending: Ending,
@@ -138,12 +151,15 @@ pub fn pool(
     }
     let mut passes = Passes::new(tree, evidence, p);
     let plan = levels::plan(tree, evidence, &mut passes, &options.assumed_deviations)?;
-    let fitted = reml::maximise(&mut passes, &plan, options, stopped);
-    let levels = levels::describe(&plan, &fitted.factors, p);
-    let mut nodes = posterior::estimates(tree, evidence, &mut passes, &fitted.factors);
+    let prior = SpreadPrior::new(&options.assumed_deviations);
+    let used = options.with_spread_prior.then_some(&prior);
+    let fitted = reml::maximise(&mut passes, &plan, options, used, stopped);
+    let factors = reml::spread(&plan, &fitted.factors, p);
+    let levels = levels::describe(&plan, &factors, p);
+    let mut nodes = posterior::estimates(tree, evidence, &mut passes, &factors);
     if options.with_spread_error {
-        let (assumed, n) = (&options.assumed_deviations[..], tree.n_nodes());
-        let excess = spread_error::excess(&mut passes, &plan, &fitted.factors, assumed, n);
+        let n = tree.n_nodes();
+        let excess = spread_error::excess(&mut passes, &plan, &fitted.factors, &prior, n);
         for (node, excess) in nodes.iter_mut().zip(excess) {
             node.spread_error = excess;
         }

@@ -13,6 +13,7 @@ use super::PoolOptions;
 use super::elimination::{add_scaled, semidefinite_factor};
 use super::levels::{Plan, Shared};
 use super::passes::Passes;
+use super::spread_prior::SpreadPrior;
 
 /// Least diagonal entry of L as a share of its row: correlations up to ±(1 − 5e-13).
 const LEAST_SHARE: f64 = 1e-6;
@@ -59,7 +60,7 @@ impl Ending {
     }
 }
 
-/// Covariances as factors, one a level.
+/// Covariances as factors, one for each group of levels that share theirs.
 #[derive(Debug)]
 pub(super) struct Fitted {
     pub(super) factors: Vec<Vec<f64>>,
@@ -78,15 +79,16 @@ struct Point {
     change: f64,
 }
 
-/// Maximises from the plan's start.
+/// Maximises from the plan's start, with a prior on the covariances where there is one.
 pub(super) fn maximise(
     passes: &mut Passes<'_>,
     plan: &Plan,
     options: &PoolOptions,
+    prior: Option<&SpreadPrior>,
     stopped: &dyn Fn() -> bool,
 ) -> Fitted {
     let start: Vec<Vec<f64>> = plan.shared.iter().map(|shared| shared.start.clone()).collect();
-    let mut search = Search { passes, plan, n_iterations: 0 };
+    let mut search = Search { passes, plan, prior, n_iterations: 0 };
     let mut at = search.visit(start);
     let mut path = vec![at.log_likelihood];
     let (mut longest, mut n_idle) = (1.0, 0);
@@ -114,12 +116,13 @@ pub(super) fn maximise(
         n_idle = if is_idle { n_idle + 1 } else { 0 };
     };
     let n_iterations = search.n_iterations;
-    Fitted { factors: spread(plan, &at.factors, search.passes.p), ending, n_iterations, path }
+    Fitted { factors: at.factors, ending, n_iterations, path }
 }
 
 struct Search<'a, 'b> {
     passes: &'a mut Passes<'b>,
     plan: &'a Plan,
+    prior: Option<&'a SpreadPrior>,
     n_iterations: u64,
 }
 
@@ -153,7 +156,9 @@ impl Search<'_, '_> {
     fn visit(&mut self, factors: Vec<Vec<f64>>) -> Point {
         self.n_iterations += 1;
         let by_level = spread(self.plan, &factors, self.passes.p);
-        let log_likelihood = self.passes.up(&by_level);
+        let shared = || self.plan.shared.iter().zip(&factors);
+        let of_prior = |prior: &SpreadPrior| shared().map(|(s, f)| prior.ln_density(s, f)).sum();
+        let log_likelihood = self.passes.up(&by_level) + self.prior.map_or(0.0, of_prior);
         let log_likelihood =
             if log_likelihood.is_finite() { log_likelihood } else { f64::NEG_INFINITY };
         let moments = self.passes.down(&by_level, false);
@@ -165,6 +170,9 @@ impl Search<'_, '_> {
             for &level in &shared.levels {
                 add_scaled(&mut mean, 1.0 / n.max(1) as f64, &moments[level]);
             }
+            if let Some(prior) = self.prior {
+                prior.add_to(shared, factor, &mut mean, n);
+            }
             let (moved, by) = moved(shared, factor, &mean, p);
             change = f64::max(change, by);
             next.push(moved);
@@ -174,7 +182,7 @@ impl Search<'_, '_> {
 }
 
 /// One factor a level, zero for levels that have none.
-fn spread(plan: &Plan, factors: &[Vec<f64>], p: usize) -> Vec<Vec<f64>> {
+pub(super) fn spread(plan: &Plan, factors: &[Vec<f64>], p: usize) -> Vec<Vec<f64>> {
     let mut by_level = vec![vec![0.0; p * p]; plan.n_informed.len()];
     for (shared, factor) in plan.shared.iter().zip(factors) {
         for &level in &shared.levels {

@@ -63,7 +63,7 @@ fn pooled(model: &Arc<dyn Model>, groups: &[Drawn]) -> Vec<PooledGroup> {
 fn pooled_speeds_are_not_biased_and_their_intervals_hold_the_truth() {
     let model = models::by_name("kwh").unwrap();
     let (mut bias, mut held, mut n) = ([0.0; 2], [0.0; 2], 0.0);
-    for seed in 0..4 {
+    for seed in 0..12 {
         let groups = drawn(&*model, seed);
         for (group, of) in pooled(&model, &groups).iter().zip(&groups) {
             n += 1.0;
@@ -76,7 +76,8 @@ fn pooled_speeds_are_not_biased_and_their_intervals_hold_the_truth() {
         }
     }
     let (bias, held) = (bias.map(|x| x / n), held.map(|x| x / n));
-    // One Gaussian per group at its own optimum: −0.18 and 0.48 of the speeds.
-    assert!(bias.iter().all(|b| b.abs() < 0.05), "{bias:?}");
-    assert!(held[0] > 0.9 && held[1] > 0.8, "{held:?}");
+    // One Gaussian per group at its own optimum: −0.18 and 0.48 of the speeds. Made linear about the
+    // shrunk estimates, with the likeliest spread between groups: 0.84.
+    assert!(bias.iter().all(|b| b.abs() < 0.05), "{bias:?} {held:?}");
+    assert!(held.iter().all(|share| (0.91..0.98).contains(share)), "{held:?}");
 }

@@ -56,6 +56,30 @@ fn no_scatter_beyond_the_errors_pools_completely() {
     }
 }
 
+/// With the prior the same groups keep a spread: the density of ln τ has its maximum inside, where its
+/// slope, by differences of the dense restricted likelihood of means of variance V + τ², is zero.
+#[test]
+fn a_prior_keeps_the_spread_from_zero() {
+    let evidence = with_root(VALUES.map(|x| told(&[(x, 3.0)])), 1);
+    let options = PoolOptions { with_spread_prior: true, with_spread_error: true, ..strict(1) };
+    let pooled = pooled(&star(6), &evidence, &options);
+    let deviation = pooled.levels[0].covariance[(0, 0)].sqrt();
+    let ln_density = |ln_deviation: f64| {
+        let square = (2.0 * ln_deviation).exp();
+        let (of_mean, n) = (9.0 + square, VALUES.len() as f64);
+        let restricted = -0.5 * (n - 1.0) * (of_mean.ln() + variance(&VALUES) / of_mean);
+        // Half Student's t of 3 degrees of freedom and scale 0.4, on ln τ.
+        restricted + ln_deviation - 2.0 * (square / (3.0 * 0.16)).ln_1p()
+    };
+    let at = deviation.ln();
+    let slope = (ln_density(at + 1e-4) - ln_density(at - 1e-4)) / 2e-4;
+    assert!(slope.abs() < 1e-5, "{deviation}: {slope}");
+    // The plain intervals are those of the mean of 18 values; a spread of 0.4 adds its variance.
+    for node in &pooled.nodes[1..] {
+        assert!(node.spread_error[(0, 0)] > 0.05 && node.spread_error[(0, 0)] < 1.0, "{node:?}");
+    }
+}
+
 /// Nested: with R regions of G groups, s²(groups) = Ω2 + V and G·s²(regions) = G·Ω1 + Ω2 + V.
 #[test]
 fn nested_layout_is_the_analysis_of_variance() {

@@ -180,6 +180,7 @@ proptest! {
             row[..case.p].iter_mut().zip(&scale).for_each(|(r, s)| *r /= s);
         }
         let options = |s: &[f64]| PoolOptions {
+            with_spread_prior: false,
             with_spread_error: false,
             assumed_deviations: s[..case.p].iter().map(|s| 0.2 * s).collect(),
             max_iterations: 12, tolerance: 0.0,
