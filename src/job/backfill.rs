@@ -164,7 +164,8 @@ pub struct Planned {
     pub slot: String,
 }
 
-/// What is to be done, where `earlier` are the runs of the scope, newest first.
+/// What is to be done, where `earlier` are the runs of the scope, newest first, of which none is dead.
+/// One that is under way has its slot still, so that whoever asks for its window finds it taken.
 #[must_use]
 pub fn plan(
     windows: &[Window],
@@ -183,11 +184,12 @@ pub fn plan(
         let own = by_window.get(&window.bounds_us()).map_or(&[][..], Vec::as_slice);
         let state = own.iter().find_map(|row| word_of(row.status, row.exit_code));
         let state = state.unwrap_or(WindowState::Missing);
+        let n_over = own.iter().filter(|row| row.status != RunStatus::Running).count();
         Planned {
             window,
             state,
             is_run: is_run(state, reprocess),
-            slot: slot(window, settings_hash, own.len()),
+            slot: slot(window, settings_hash, n_over),
         }
     };
     windows.iter().map(planned).collect()

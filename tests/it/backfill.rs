@@ -89,6 +89,8 @@ fn only_runs_of_the_very_window_and_settings_count() {
     let failed = run(3, RunStatus::Failed);
     check(&[stopped.clone(), done, failed.clone()], (WindowState::Completed, "3"));
     check(&[stopped.clone(), failed], (WindowState::Failed, "2"));
+    // One that is under way answers for the slot that the next one would ask for.
+    check(&[run(6, RunStatus::Running), stopped.clone()], (WindowState::Missing, "1"));
     check(&[stopped], (WindowState::Missing, "1"));
 }
 

@@ -312,7 +312,8 @@ async fn a_source_that_fails_ends_the_run_and_nothing_moves() {
     let row = stage.store.run(RunId(2)).await.unwrap().unwrap();
     assert_eq!(
         row.message,
-        "cannot read the records from memory: scripted failure after 2 batches"
+        "cannot read the records from memory: scripted failure after 2 batches; to mend it: check \
+         the user, the secret and the permissions"
     );
 }
 

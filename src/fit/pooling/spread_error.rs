@@ -126,6 +126,9 @@ impl Density<'_, '_> {
 /// Principal axes, each one standard deviation long.
 fn axes(density: &mut Density<'_, '_>) -> Vec<Vec<f64>> {
     let d = n_coordinates(density.plan);
+    if d == 0 {
+        return Vec::new();
+    }
     let mut at = |moves: &[(usize, f64)]| {
         let mut by = vec![0.0; d];
         for (j, x) in moves {

@@ -175,7 +175,6 @@ impl Night<'_> {
             self.unreadable(),
             self.constant(),
             self.distribution(),
-            self.history(),
             self.refused_values(),
             self.zero_values(),
             self.clock_times(),
@@ -183,6 +182,7 @@ impl Night<'_> {
             self.refused_others(),
             self.row_count(),
             self.regions().or_else(|| self.alike_regions()),
+            self.history(),
             self.newest_rows(),
             self.repeated_rows(),
             self.stale(),
@@ -220,9 +220,22 @@ impl Night<'_> {
 /// where nothing is refused. `is_imported` as in [`GateRules`].
 #[must_use]
 pub fn remedy(findings: &[GateFinding], is_imported: bool) -> Option<String> {
-    let refused = findings.iter().filter(|finding| finding.severity == Severity::Refuse);
+    let refused = || findings.iter().filter(|finding| finding.severity == Severity::Refuse);
+    // What follows from another finding is mended with it.
+    let is_cause = |finding: &&GateFinding| {
+        use GateRule as R;
+        let follows_from = |rules: &[R]| refused().any(|other| rules.contains(&other.rule));
+        match finding.rule {
+            R::GroupsWithoutFit => refused().count() == 1,
+            R::History => !follows_from(&[R::Distribution, R::RefusedValues, R::Constant]),
+            R::RowCount | R::Regions => {
+                !follows_from(&[R::Unreadable, R::RefusedValues, R::ZeroValues, R::RefusedOthers])
+            }
+            _ => true,
+        }
+    };
     let mut told: Vec<&GateFinding> = Vec::new();
-    for finding in refused {
+    for finding in refused().filter(is_cause) {
         if told.iter().all(|earlier| earlier.remedy != finding.remedy) {
             told.push(finding);
         }

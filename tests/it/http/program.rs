@@ -299,6 +299,8 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let server = Server::start(&desk, &[], None);
     assert_eq!(server.get("/api/v1/regions").0, 404);
     assert_eq!(server.post("/api/v1/rollback", "{}").0, 409);
+    // While no run is active, of which the answer would be.
+    assert_eq!(server.post("/api/v1/runs", r#"{"select":["colour:red"]}"#).0, 422);
     let (status, told) = server.post("/api/v1/runs", r#"{"reason":"new depot"}"#);
     assert_eq!((status, told["id"].as_i64()), (202, Some(1)), "{told}");
     let run = server.until(1, is_over);
@@ -321,7 +323,6 @@ fn a_run_on_demand_is_published_and_rolled_back() {
     let outcomes = told["groups"].as_array().unwrap().iter();
     let outcomes: Vec<_> = outcomes.map(|group| &group["outcome"]).collect();
     assert_eq!(outcomes, ["carried_over", "fitted"], "{told}");
-    assert_eq!(server.post("/api/v1/runs", r#"{"select":["colour:red"]}"#).0, 422);
     let (_, metrics) = server.call("GET", "/metrics", &[], &[]);
     let metrics = String::from_utf8(metrics).unwrap();
     assert!(metrics.contains("{scope=\"default\""), "{metrics}");
