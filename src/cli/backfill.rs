@@ -78,8 +78,11 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
     // Heard from before a run is marked dead: who is to be told of it is not lost with the process.
     let cancel = stop_token()?;
     let (store, clock) = (opened(&loaded).await?, bootstrap::clock());
+    let of_scope = all_of(&loaded.settings.scope);
+    let newest = store.runs(&of_scope).await.map_err(store_failure)?.first().map(|row| row.id);
     let dead = settled(&*store, &loaded.settings.scope, clock.now()).await?;
-    let earlier = store.runs(&all_of(&loaded.settings.scope)).await.map_err(store_failure)?;
+    let mut earlier = store.runs(&of_scope).await.map_err(store_failure)?;
+    backfill::leave_out_live(&mut earlier, newest);
     let backfill = Backfill { options: &options, loaded: &loaded, context, cancel: cancel.clone() };
     // Beside the windows: whoever is told may not answer for minutes.
     let telling = bootstrap::tell_of_dead(&loaded, &*store, &clock, &dead, &cancel);

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use crate::domain::{RunRow, RunStatus, Trigger, Window};
+use crate::domain::{RunId, RunRow, RunStatus, Trigger, Window};
 use crate::ports::{FailureKind, PortError, PortResult, Store};
 
 use super::dead::end_dead;
@@ -164,8 +164,18 @@ pub struct Planned {
     pub slot: String,
 }
 
-/// What is to be done, where `earlier` are the runs of the scope, newest first, of which none is dead.
-/// One that is under way has its slot still, so that whoever asks for its window finds it taken.
+/// Leaves out what another process has under way: its window has the same slot as long as it has, so
+/// that whoever asks for it finds it taken. `newest` is the newest run that there was before the dead
+/// were looked for: a request that is newer is about to begin.
+pub fn leave_out_live(runs: &mut Vec<RunRow>, newest: Option<RunId>) {
+    runs.retain(|row| match row.status {
+        RunStatus::Running => false,
+        RunStatus::Requested => Some(row.id) <= newest,
+        _ => true,
+    });
+}
+
+/// What is to be done, where `earlier` are the runs of the scope, newest first.
 #[must_use]
 pub fn plan(
     windows: &[Window],
@@ -184,12 +194,11 @@ pub fn plan(
         let own = by_window.get(&window.bounds_us()).map_or(&[][..], Vec::as_slice);
         let state = own.iter().find_map(|row| word_of(row.status, row.exit_code));
         let state = state.unwrap_or(WindowState::Missing);
-        let n_over = own.iter().filter(|row| row.status != RunStatus::Running).count();
         Planned {
             window,
             state,
             is_run: is_run(state, reprocess),
-            slot: slot(window, settings_hash, n_over),
+            slot: slot(window, settings_hash, own.len()),
         }
     };
     windows.iter().map(planned).collect()

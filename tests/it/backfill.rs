@@ -7,7 +7,7 @@
 )]
 
 use speedfit::domain::{RunCounts, RunId, RunRow, RunStatus, Trigger, Window};
-use speedfit::job::backfill::{Reprocess, WindowState, is_run, plan, word_of};
+use speedfit::job::backfill::{Reprocess, WindowState, is_run, leave_out_live, plan, word_of};
 
 use crate::support::{at, request, table_after};
 
@@ -89,8 +89,15 @@ fn only_runs_of_the_very_window_and_settings_count() {
     let failed = run(3, RunStatus::Failed);
     check(&[stopped.clone(), done, failed.clone()], (WindowState::Completed, "3"));
     check(&[stopped.clone(), failed], (WindowState::Failed, "2"));
-    // One that is under way answers for the slot that the next one would ask for.
-    check(&[run(6, RunStatus::Running), stopped.clone()], (WindowState::Missing, "1"));
+    // What is under way has the slot that the next one asks for.
+    let mut all = vec![
+        run(8, RunStatus::Requested),
+        run(7, RunStatus::Running),
+        run(6, RunStatus::Requested),
+        stopped.clone(),
+    ];
+    leave_out_live(&mut all, Some(RunId(6)));
+    check(&all, (WindowState::Missing, "2"));
     check(&[stopped], (WindowState::Missing, "1"));
 }
 
