@@ -23,7 +23,6 @@ pub mod run;
 pub mod scope_metrics;
 pub mod selection;
 pub mod selector;
-pub mod shard;
 pub mod window;
 
 pub use acceptance::{Accepted, Limits};
@@ -50,5 +49,4 @@ pub use run::{Publication, RunCounts, RunId, RunRequest, RunRow, RunStatus, Trig
 pub use scope_metrics::ScopeMetrics;
 pub use selection::{Criterion, RegionTerm, Selection};
 pub use selector::{GroupState, Method, Selector, SelectorError};
-pub use shard::Shard;
 pub use window::Window;

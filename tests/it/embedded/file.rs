@@ -105,6 +105,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0006__operations",
             "V0007__shards",
             "V0008__speed_view",
+            "V0009__no_shards",
         ]
     );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
@@ -154,13 +155,18 @@ async fn rows_older_than_the_detail_have_none() {
                  ALTER TABLE group_fit DROP COLUMN detail; \
                  DROP INDEX run_by_slot; ALTER TABLE run DROP COLUMN slot; \
                  ALTER TABLE run DROP COLUMN detail; DROP TABLE settings; \
-                 DROP TABLE run_shard; DROP TABLE shard_part; \
                  ALTER TABLE publication DROP COLUMN comment;";
     desk.shell().execute_batch(older).unwrap();
     let database = Embedded::open(&desk.path(), Mode::Migrating).await.unwrap();
     assert_eq!(
         database.migrate().await.unwrap().applied,
-        ["V0005__detail", "V0006__operations", "V0007__shards", "V0008__speed_view"]
+        [
+            "V0005__detail",
+            "V0006__operations",
+            "V0007__shards",
+            "V0008__speed_view",
+            "V0009__no_shards"
+        ]
     );
     let found = database.parameter_set(run_id).await.unwrap().unwrap();
     assert_eq!(found.groups, set(&["A"], 60.0).groups);

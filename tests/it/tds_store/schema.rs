@@ -27,7 +27,8 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0004__detail",
             "V0005__operations",
             "V0006__shards",
-            "V0007__speed_view"
+            "V0007__speed_view",
+            "V0008__no_shards"
         ]
     );
     assert!(server.open(Mode::Existing).await.is_ok());
