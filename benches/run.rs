@@ -68,7 +68,6 @@ fn plan(workers: usize) -> RunPlan {
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
-        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

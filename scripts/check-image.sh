@@ -5,7 +5,7 @@
 #
 # --full   compares two builds that share nothing, libraries included; otherwise the second one takes
 #          the libraries from the first and compiles the program anew
-# --only   size, locked_down, exits, stop, health, secrets, shards, rebuild: only these; may be repeated
+# --only   size, locked_down, exits, stop, health, secrets, rebuild: only these; may be repeated
 # --keep   leaves the working folder, and says where it is
 #
 # Where no engine answers and this is root, one is installed from the system's packages, started in a
@@ -17,7 +17,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-ALL_CHECKS=(size locked_down exits stop health secrets shards rebuild)
+ALL_CHECKS=(size locked_down exits stop health secrets rebuild)
 # shellcheck disable=SC2034 # read by the part that compares builds
 FULL=false
 KEEP=false

@@ -43,13 +43,6 @@ GO
 IF OBJECT_ID(N'speedfit.staged_row') IS NOT NULL
     GRANT DELETE ON OBJECT::speedfit.staged_row TO speedfit_writer;
 GO
--- What the shards of a run stage (`run --shard`) goes when the run is made.
-IF OBJECT_ID(N'speedfit.run_shard') IS NOT NULL
-    GRANT DELETE ON OBJECT::speedfit.run_shard TO speedfit_writer;
-GO
-IF OBJECT_ID(N'speedfit.shard_part') IS NOT NULL
-    GRANT DELETE ON OBJECT::speedfit.shard_part TO speedfit_writer;
-GO
 -- Your choice: whether speedfit may delete old parameter sets and old runs, as its settings under
 -- `retention` say. Without these grants it keeps everything, and says so in its log after each run;
 -- `retention.sets = 0` and `retention.runs = 0` silence that. It never deletes the current set. With

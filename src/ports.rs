@@ -5,7 +5,6 @@
 
 mod examine;
 mod failure;
-mod shards;
 
 use std::time::Duration;
 
@@ -16,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunNotice, RunRequest,
-    RunRow, RunStatus, Selection, Shard, Trigger, Window,
+    RunRow, RunStatus, Selection, Trigger, Window,
 };
 
 pub use examine::{Examine, Finding, Grade};
 pub use failure::{FailureKind, PortError, PortResult, with_causes};
-pub use shards::{ShardStage, StagedShard};
 
 /// Which records a run wants.
 #[derive(Debug, Clone, Default)]
@@ -33,9 +31,6 @@ pub struct ReadQuery {
     pub selection: Selection,
     /// Whether lengths by class of road are to be read.
     pub lengths: Lengths,
-    /// This part of the records only. Over all parts every record is delivered once; which part it
-    /// is in, the source decides by its region: by [`Shard::holds`], or as the server can.
-    pub shard: Option<Shard>,
 }
 
 /// Whether lengths by class of road are wanted, which most models do not read.
@@ -306,9 +301,9 @@ pub trait SchemaAdmin: Send + Sync {
 }
 
 /// A whole store: what `bootstrap` hands to the job.
-pub trait Store: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin {}
+pub trait Store: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin {}
 
-impl<T: RunJournal + ParameterStore + ScopeLocks + ShardStage + SchemaAdmin> Store for T {}
+impl<T: RunJournal + ParameterStore + ScopeLocks + SchemaAdmin> Store for T {}
 
 /// Tells people, or their programs, of runs.
 #[async_trait]

@@ -1,20 +1,14 @@
-//! Logging: to stderr, for people or as JSON, and the names of the fields; metrics; in builds with the
-//! feature `otlp`, export to a collector.
+//! Logging: to stderr, for people or as JSON, and the names of the fields; metrics.
 //!
 //! Knows nothing of settings files or commands. No field ever holds a secret.
 
 pub mod metrics;
-#[cfg(feature = "otlp")]
-pub mod otlp;
 
 use std::panic::PanicHookInfo;
-use std::time::Duration;
 
-use secrecy::SecretString;
 use tracing::Subscriber;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::LogFormat;
@@ -26,82 +20,28 @@ pub const SCOPE: &str = "scope";
 /// Name of the region.
 pub const REGION: &str = "region";
 
-/// Where an OpenTelemetry collector is.
-#[derive(Debug, Clone)]
-pub struct Export {
-    /// Its address, without the path of a signal.
-    pub url: String,
-    /// Headers that it asks for: `name=value`, with commas between.
-    pub headers: Option<SecretString>,
-    /// Longest time of one export.
-    pub timeout: Duration,
-}
-
-/// What keeps the log from being set up.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The level is not an `EnvFilter` directive; levels from settings are.
-    #[error(transparent)]
-    Level(#[from] ParseError),
-    /// The export of traces cannot be set up.
-    #[cfg(feature = "otlp")]
-    #[error(transparent)]
-    Export(#[from] otlp::OtlpError),
-}
-
-/// Spans go there too.
-#[cfg(feature = "otlp")]
-type Traces = Option<opentelemetry_sdk::trace::SdkTracer>;
-#[cfg(feature = "otlp")]
-const NO_TRACES: Traces = None;
-
-/// Spans go nowhere else.
-#[cfg(not(feature = "otlp"))]
-struct Traces;
-#[cfg(not(feature = "otlp"))]
-const NO_TRACES: Traces = Traces;
-
-/// Sets the log of the whole process up, and the export of its spans where there is a collector and
-/// the build has that feature. A second call changes nothing.
+/// Sets the log of the whole process up. A second call changes nothing.
 ///
 /// # Errors
-/// [`LogError`].
+/// `level` is not an `EnvFilter` directive; levels from settings are.
 pub fn init<W>(
     level: &str,
     format: LogFormat,
     is_terminal: bool,
-    export: Option<&Export>,
     writer: W,
-) -> Result<(), LogError>
+) -> Result<(), ParseError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     if tracing::dispatcher::has_been_set() {
         return Ok(());
     }
-    let subscriber = assembled(level, format, is_terminal, traces(export)?, writer)?;
+    let subscriber = subscriber(level, format, is_terminal, writer)?;
     // Fails only where there is one already, which then stays.
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())
-}
-
-/// Sends what is left for the collector, within the time that an export may take. To be called before
-/// the runtime ends.
-pub fn finish() {
-    #[cfg(feature = "otlp")]
-    otlp::finish();
-}
-
-#[cfg(feature = "otlp")]
-fn traces(export: Option<&Export>) -> Result<Traces, LogError> {
-    Ok(export.map(otlp::tracer).transpose()?)
-}
-
-#[cfg(not(feature = "otlp"))]
-fn traces(_export: Option<&Export>) -> Result<Traces, LogError> {
-    Ok(Traces)
 }
 
 /// Whoever waits for the part that panicked makes an error of it; where it happened, only the log
@@ -131,19 +71,6 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    assembled(level, format, is_terminal, NO_TRACES, writer)
-}
-
-fn assembled<W>(
-    level: &str,
-    format: LogFormat,
-    is_terminal: bool,
-    traces: Traces,
-    writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError>
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
     let filter = EnvFilter::builder().parse(format!("{BEFORE},{level}"))?;
     let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(is_terminal);
     // It would tell a broken stderr on stderr, and panic.
@@ -155,28 +82,10 @@ where
     };
     Ok(if as_json {
         // The list of spans holds the current one.
-        with_traces(log.json().flatten_event(true).with_current_span(false).finish(), traces)
+        Box::new(log.json().flatten_event(true).with_current_span(false).finish())
     } else {
-        with_traces(log.with_target(false).finish(), traces)
+        Box::new(log.with_target(false).finish())
     })
-}
-
-#[cfg(feature = "otlp")]
-fn with_traces<S>(log: S, traces: Traces) -> Box<dyn Subscriber + Send + Sync>
-where
-    S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync + 'static,
-{
-    use tracing_subscriber::layer::SubscriberExt as _;
-    let layer = traces.map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer));
-    Box::new(log.with(layer))
-}
-
-#[cfg(not(feature = "otlp"))]
-fn with_traces<S>(log: S, _: Traces) -> Box<dyn Subscriber + Send + Sync>
-where
-    S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync + 'static,
-{
-    Box::new(log)
 }
 
 #[cfg(test)]

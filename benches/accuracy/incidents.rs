@@ -32,7 +32,6 @@ pub(crate) fn plan(model: &str, options: FitOptions, pool: PoolMode) -> Result<R
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
-        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

@@ -9,8 +9,6 @@ pub mod memory;
 pub mod migrate;
 pub mod objects;
 pub mod sqlserver;
-mod staged_records;
 pub mod web;
 
 pub use ledger_rules::LedgerError;
-pub use staged_records::StagedError;

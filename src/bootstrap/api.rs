@@ -254,11 +254,9 @@ impl From<LaunchError> for ServiceError {
                 Self::Store(PortError::new(kind, error))
             }
             LaunchError::Job(JobError::ScopeBusy { scope, .. }) => Self::Busy(scope),
-            LaunchError::Job(
-                error @ (JobError::Stale { .. }
-                | JobError::ShardMisfit { .. }
-                | JobError::GroupFailed { .. }),
-            ) => Self::Refused { message: error.to_string(), hint: None },
+            LaunchError::Job(error @ (JobError::Stale { .. } | JobError::GroupFailed { .. })) => {
+                Self::Refused { message: error.to_string(), hint: None }
+            }
             LaunchError::Job(JobError::Cancelled) => Self::Cancelled,
         }
     }

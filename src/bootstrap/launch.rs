@@ -1,8 +1,6 @@
 //! One run from settings to files: plan, world, job, outputs, and who is told of it. Every way to start
 //! a run comes through here, so that all of them leave the same behind.
 
-mod shard;
-
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -130,7 +128,7 @@ impl Launch {
         cancel: &CancellationToken,
     ) -> Result<Launched, LaunchError> {
         let work = job::execute_requested(run_id, &self.plan, &self.world, observer, cancel);
-        let outcome = self.beside_expired(cancel, work).await;
+        let outcome = work.await;
         self.finish(Some(run_id), outcome, cancel).await
     }
 
@@ -145,7 +143,7 @@ impl Launch {
         cancel: &CancellationToken,
     ) -> Result<Option<Launched>, LaunchError> {
         let work = job::pick_up(run_id, &self.plan, &self.world, observer, cancel);
-        match self.beside_expired(cancel, work).await {
+        match work.await {
             Ok(None) => Ok(None),
             Ok(Some(report)) => self.finish(Some(run_id), Ok(report), cancel).await.map(Some),
             // It is over, and nobody else tells of it.
@@ -154,28 +152,6 @@ impl Launch {
             }
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    /// Does the work of a run; before it, gives up the runs of the scope whose shards never completed,
-    /// and tells of them beside it.
-    async fn beside_expired<T>(
-        &self,
-        cancel: &CancellationToken,
-        work: impl Future<Output = T>,
-    ) -> T {
-        let (request, world) = (&self.plan.request, &self.world);
-        let expired = if leaves_trace(self.plan.dry_run, request.trigger) {
-            let expire_after = self.settings.shards.expire_s.seconds();
-            job::give_up_expired(&request.scope, expire_after, world, cancel).await
-        } else {
-            Vec::new()
-        };
-        let telling = async {
-            if !expired.is_empty() {
-                self.telling.of_found(&*world.store, &world.clock, &expired, cancel).await;
-            }
-        };
-        tokio::join!(work, telling).0
     }
 
     /// Whether a run's set is the current one, or was for a while.

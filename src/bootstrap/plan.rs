@@ -86,7 +86,6 @@ pub fn plan(loaded: &Loaded, ask: Ask, now: Timestamp) -> Result<RunPlan, Bootst
             detail: ask.detail,
         },
         settings_document: loaded.document.clone(),
-        shard: None,
         selection: Selection::default(),
         limits: Limits { needs_lengths, ..settings.limits(window) },
         splits: settings.splits(),

@@ -12,9 +12,9 @@ use super::account;
 use super::printable::printable_lines;
 use super::progress::{BesideBar, Progress, ProgressMode};
 use super::table::paragraph;
-use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Secret, Settings, Sources};
+use crate::config::{ConfigError, Environment, Kept, Loaded, Override, Settings, Sources};
 use crate::domain::text::json_readable;
-use crate::telemetry::{self, Export, LogError};
+use crate::telemetry;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -125,20 +125,10 @@ impl Context {
         let is_terminal = io::stderr().is_terminal();
         let bars = self.bars.clone();
         let writer = move || BesideBar(bars.clone());
-        let metrics = &loaded.settings.metrics;
-        let export = (!metrics.otlp_url.is_empty()).then(|| Export {
-            url: metrics.otlp_url.clone(),
-            headers: loaded.secrets.get(Secret::OtlpHeaders).cloned(),
-            timeout: metrics.timeout_s.seconds(),
-        });
         let level = log.level.as_str();
-        let started = telemetry::init(level, log.format, is_terminal, export.as_ref(), writer);
+        let started = telemetry::init(level, log.format, is_terminal, writer);
         started.map_err(|error| {
-            let key = match error {
-                LogError::Level(_) => "log.level",
-                #[cfg(feature = "otlp")]
-                LogError::Export(_) => "metrics.otlp_url",
-            };
+            let key = "log.level";
             let origin = loaded.origins.get(key).cloned();
             let origin = origin.unwrap_or(crate::config::Origin::Default);
             ConfigError::Value { key: key.to_owned(), origin, message: error.to_string() }

@@ -47,7 +47,6 @@ mod schedule;
 mod scopes;
 mod select;
 mod serve;
-mod shard;
 mod show;
 mod show_config;
 mod signals;
@@ -169,7 +168,6 @@ fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let runtime =
         builder.enable_all().build().context("cannot start the threads of the program")?;
     let outcome = runtime.block_on(command.run(context));
-    crate::telemetry::finish();
     // A thread may still wait for a pipe or a share that does not answer: nobody waits for it.
     runtime.shutdown_background();
     outcome

@@ -63,9 +63,8 @@ async fn settled(
     if run.status.is_final() {
         return Ok((run, Vec::new()));
     }
-    // The parts of a run of several shards come and go, and no lock tells of them.
-    let request = run.request.detail.n_shards.is_none().then_some(run.id);
-    let dead = end_dead(store, &run.request.scope, request, now).await.map_err(store_failure)?;
+    let dead =
+        end_dead(store, &run.request.scope, Some(run.id), now).await.map_err(store_failure)?;
     let Some(dead) = dead else { return Ok((run, Vec::new())) };
     let found = store.run(run.id).await.map_err(store_failure)?;
     Ok((found.unwrap_or(run), dead))

@@ -13,7 +13,6 @@ use super::groups;
 use super::numbers::count;
 use super::observe::Told;
 use super::select::{SelectFlags, selection_failure};
-use super::shard::{self, ShardChoice};
 use super::show;
 use super::signals::stop_token;
 use super::table::field;
@@ -22,7 +21,7 @@ use crate::bootstrap::{
     self, Ask, BootstrapError, Launch, LaunchError, Launched, Outputs, Upload, WorldError,
 };
 use crate::config::{Loaded, Override, SourceKind};
-use crate::domain::{RequestDetail, Selector, Trigger, outcome_and_remedy};
+use crate::domain::{RequestDetail, Trigger, outcome_and_remedy};
 use crate::job::{JobError, RunPlan, RunReport};
 use crate::ports::{FailureKind, PortError};
 
@@ -55,15 +54,6 @@ pub(super) struct Options {
     #[arg(long)]
     dry_run: bool,
 
-    /// Read one part of the records only, `3/8` or, in a pod of an Indexed Job, `auto/8`; the last of
-    /// the parts publishes.
-    #[arg(long, value_name = "I/N", value_parser = shard::parse, conflicts_with = "dry_run")]
-    shard: Option<ShardChoice>,
-
-    /// Name that the shards of one run share, for example that of the Job.
-    #[arg(long, value_name = "NAME", requires = "shard")]
-    shard_key: Option<String>,
-
     /// Why, for the ledger.
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -86,21 +76,7 @@ pub(super) async fn run(options: Options, context: &Context) -> anyhow::Result<E
         dry_run: options.dry_run,
         ..Ask::new(Trigger::Operator, context.user())
     };
-    if let Some(choice) = options.shard {
-        refuse_states(&ask.detail)?;
-        return shard::run(&loaded, ask, (choice, options.shard_key), context).await;
-    }
     run_and_tell(&loaded, ask, context).await
-}
-
-/// Each shard would ask the ledger at a moment of its own, and might be told otherwise.
-fn refuse_states(asked: &RequestDetail) -> anyhow::Result<()> {
-    let selector = Selector::parse(&asked.select, &asked.exclude).map_err(selection_failure)?;
-    if selector.needs_states() {
-        let what = anyhow!("`state:` cannot be told to several shards alike");
-        return Err(Hinted::new("name the regions", Failure::new(Exit::Usage, what)).into());
-    }
-    Ok(())
 }
 
 /// Runs the job once, tells what came of it, and how the command ends.
@@ -268,9 +244,6 @@ pub(super) fn job_failure(error: JobError) -> anyhow::Error {
         JobError::ScopeBusy { .. } => {
             Some("`speedfit runs` shows it; wait for its end, then run again")
         }
-        JobError::ShardMisfit { .. } => Some(
-            "start it with the flags and settings of the others, or wait until the run is over",
-        ),
         JobError::Unsettled { .. } => Some(FailureKind::TimedOut.remedy()),
         _ => None,
     };

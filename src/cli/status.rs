@@ -182,9 +182,6 @@ fn step_beside(run: &RunRow, is_alive: Option<bool>) -> String {
 /// What the operator can do about a run that has not begun.
 fn step_of_request(run: &RunRow) -> String {
     let id = run.id;
-    if run.request.detail.n_shards.is_some() {
-        return format!("run {id} waits for its shards: `speedfit show {id}` says for how many");
-    }
     format!(
         "run {id} begins within a minute, or its process died: then `speedfit retry {id}` makes it, \
          and the next `speedfit run` ends it"

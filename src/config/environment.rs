@@ -31,15 +31,6 @@ impl Environment {
     /// Names the folder with settings files.
     pub const CONFIG_DIR: &'static str = "SPEEDFIT_CONFIG_DIR";
 
-    /// Which of the pods of an Indexed Job of Kubernetes this is, from 0.
-    const JOB_COMPLETION_INDEX: &'static str = "JOB_COMPLETION_INDEX";
-
-    /// Which of the pods of an Indexed Job of Kubernetes this is, from 0; `None` where it is none.
-    #[must_use]
-    pub fn completion_index(&self) -> Option<u32> {
-        self.get(Self::JOB_COMPLETION_INDEX).ok().flatten()?.trim().parse().ok()
-    }
-
     /// Reads the environment of this process: the only place in the program that does.
     #[must_use]
     pub fn from_process() -> Self {

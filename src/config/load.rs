@@ -218,10 +218,9 @@ const NAMES_OF_PLACES: [&str; 6] = ["kind", "host", "port", "instance", "databas
 
 fn influences_results(key: &str) -> bool {
     match key.split_once('.') {
-        Some((
-            "log" | "output" | "schedule" | "retention" | "notify" | "metrics" | "shards" | "http",
-            _,
-        )) => false,
+        Some(("log" | "output" | "schedule" | "retention" | "notify" | "metrics" | "http", _)) => {
+            false
+        }
         Some(("source" | "store", own)) => NAMES_OF_PLACES.contains(&own),
         Some(("fit", "workers") | ("embedded", "max_size_mb")) => false,
         Some(("sqlserver", "connections" | "partition" | "partition_column")) => false,

@@ -34,7 +34,7 @@ pub use kept::Kept;
 pub use layer::Override;
 pub use load::{Loaded, Sources};
 pub use nearest::nearest;
-pub use operations::{Http, Metrics, Notify, Retention, Schedule, Shards};
+pub use operations::{Http, Metrics, Notify, Retention, Schedule};
 pub use origin::Origin;
 pub use schema::Schema;
 pub use secrets::{Secret, SecretOrigin, Secrets};

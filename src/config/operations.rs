@@ -78,18 +78,8 @@ section! {
         file: PathBuf,
         /// Address of a Pushgateway; empty pushes nothing.
         push_url: String,
-        /// Address of an OpenTelemetry collector (OTLP over HTTP); empty exports nothing.
-        otlp_url: String,
-        /// Longest time of one push or export.
+        /// Longest time of one push.
         timeout_s: Whole<1, 300>,
-    }
-}
-
-section! {
-    /// `[shards]`
-    Shards {
-        /// Time after which a run whose shards have not completed is given up.
-        expire_s: Whole<60, 604_800>,
     }
 }
 
@@ -131,18 +121,10 @@ pub(super) fn validate(settings: &Settings) -> Check {
 
 /// Where people are told of runs.
 fn telling(settings: &Settings) -> Check {
-    let metrics = &settings.metrics;
-    for (key, url) in
-        [("metrics.push_url", &metrics.push_url), ("metrics.otlp_url", &metrics.otlp_url)]
-    {
-        let is_url = url.is_empty() || url.starts_with("http://") || url.starts_with("https://");
-        ensure(is_url && !url.contains('@'), &[key], || {
-            format!("`{key}` must be empty or an address `https://…` without user and password")
-        })?;
-    }
-    let has_otlp = cfg!(feature = "otlp");
-    ensure(has_otlp || metrics.otlp_url.is_empty(), &["metrics.otlp_url"], || {
-        "`metrics.otlp_url` needs a build of speedfit with the feature `otlp`, which this is not"
+    let url = settings.metrics.push_url.as_str();
+    let is_url = url.is_empty() || url.starts_with("http://") || url.starts_with("https://");
+    ensure(is_url && !url.contains('@'), &["metrics.push_url"], || {
+        "`metrics.push_url` must be empty or an address `https://…` without user and password"
             .to_owned()
     })?;
     let upload = settings.output.upload_url.as_str();

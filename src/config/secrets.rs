@@ -27,13 +27,11 @@ pub enum Secret {
     WebhookUrl,
     /// Key by which what is told there is signed.
     WebhookSecret,
-    /// Headers for the OpenTelemetry collector.
-    OtlpHeaders,
 }
 
 impl Secret {
     /// Every secret.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::SourcePassword,
         Self::StorePassword,
         Self::SourceToken,
@@ -41,7 +39,6 @@ impl Secret {
         Self::ApiTokens,
         Self::WebhookUrl,
         Self::WebhookSecret,
-        Self::OtlpHeaders,
     ];
 
     /// The variable that holds it.
@@ -55,7 +52,6 @@ impl Secret {
             Self::ApiTokens => "SPEEDFIT_API_TOKENS",
             Self::WebhookUrl => "SPEEDFIT_WEBHOOK_URL",
             Self::WebhookSecret => "SPEEDFIT_WEBHOOK_SECRET",
-            Self::OtlpHeaders => "SPEEDFIT_OTLP_HEADERS",
         }
     }
 
@@ -259,10 +255,7 @@ pub(super) fn variables_for(key: &str) -> String {
         Secret::WebhookUrl | Secret::WebhookSecret => {
             key.contains("webhook") || key.contains("notify")
         }
-        Secret::OtlpHeaders => key.contains("otlp") || key.contains("metrics"),
-        _ if ["webhook", "notify", "otlp", "metrics"].iter().any(|word| key.contains(word)) => {
-            false
-        }
+        _ if ["webhook", "notify", "metrics"].iter().any(|word| key.contains(word)) => false,
         Secret::SourcePassword => !is_token && !key.contains("store"),
         Secret::StorePassword => !is_token && !key.contains("source"),
         Secret::SourceToken => is_token && key.contains("source"),

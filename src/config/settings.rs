@@ -16,7 +16,7 @@ use super::choices::{
     LogFormat, Loss, NotIdentified, PoolingMode, RepeatedIds, SourceKind, Spread, StoreKind,
     TimeUnit,
 };
-use super::operations::{Http, Metrics, Notify, Retention, Schedule, Shards};
+use super::operations::{Http, Metrics, Notify, Retention, Schedule};
 use super::server::{Server, SqlServer};
 use super::values::{
     BandSetting, BoundSetting, Delimiter, LengthSetting, LogLevel, ModelName, Moment, RuleName,
@@ -89,8 +89,6 @@ section! {
         notify: Notify,
         /// Where metrics and traces go.
         metrics: Metrics,
-        /// How a run of several shards goes.
-        shards: Shards,
         /// How the HTTP API listens.
         http: Http,
         /// What is logged.

@@ -23,7 +23,6 @@ pub mod run;
 pub mod scope_metrics;
 pub mod selection;
 pub mod selector;
-pub mod shard;
 pub mod text;
 pub mod window;
 
@@ -54,5 +53,4 @@ pub use run::{
 pub use scope_metrics::ScopeMetrics;
 pub use selection::{Criterion, RegionTerm, Selection};
 pub use selector::{GroupState, Method, Selector, SelectorError};
-pub use shard::Shard;
 pub use window::Window;

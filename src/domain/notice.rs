@@ -151,11 +151,6 @@ fn hint(kind: NoticeKind, run: &RunRow) -> String {
         (NoticeKind::Refused, ..) => format!(
             "the application still reads what it read before; `speedfit show {id}` says why"
         ),
-        // It has expired: a run of several shards fails in no other way.
-        (NoticeKind::Failed, ..) if run.request.detail.n_shards.is_some() => format!(
-            "read the log of the shards that are missing; `speedfit retry {id}` makes the run in one \
-             process, unless a later one has published"
-        ),
         (NoticeKind::Failed, _, Some(4)) => {
             "check the source with `speedfit doctor`, then run again".to_owned()
         }
@@ -245,19 +240,6 @@ mod tests {
         check("failed*", Some("failed"));
         check("running", None);
         check("failed requested done", Some("recovered"));
-    }
-
-    #[test]
-    fn what_to_do_about_a_failure_depends_on_who_read() {
-        let check = |n_shards: Option<u32>, expected: &str| {
-            let mut run = row(7, RunStatus::Failed);
-            run.exit_code = Some(4);
-            run.request.detail.n_shards = n_shards;
-            let notice = RunNotice::of_run(&run, &[]).unwrap();
-            assert!(notice.hint.contains(expected), "{}", notice.hint);
-        };
-        check(None, "check the source");
-        check(Some(8), "`speedfit retry 7` makes the run in one process");
     }
 
     #[test]

@@ -36,9 +36,6 @@ pub struct RequestDetail {
     /// Nothing is published where more groups fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failures: Option<u64>,
-    /// Into how many shards the regions are split.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n_shards: Option<u32>,
 }
 
 impl RequestDetail {
@@ -72,7 +69,6 @@ impl fmt::Display for RequestDetail {
         parts
             .extend(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| (*name).to_owned()));
         parts.extend(self.max_failures.map(|n| format!("at most {n} failures")));
-        parts.extend(self.n_shards.map(|n| format!("{n} shards")));
         f.write_str(&parts.join(", "))
     }
 }

@@ -101,8 +101,7 @@ pub(super) async fn why_stale(
     }))
 }
 
-/// The requests of the scope that are older than this run, oldest first. Those of shards are for the
-/// shards, which come and go.
+/// The requests of the scope that are older than this run, oldest first.
 pub(super) async fn older_requests(
     store: &dyn Store,
     scope: &str,
@@ -115,7 +114,7 @@ pub(super) async fn older_requests(
         ..RunFilter::default()
     };
     let open = store.runs(&filter).await?;
-    let is_older = |row: &&RunRow| row.id < run_id && row.request.detail.n_shards.is_none();
+    let is_older = |row: &&RunRow| row.id < run_id;
     Ok(open.iter().filter(is_older).map(|row| row.id).rev().collect())
 }
 

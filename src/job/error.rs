@@ -63,14 +63,6 @@ pub enum JobError {
         #[source]
         cause: PortError,
     },
-    /// A shard that is no part of the run that is open.
-    #[error("this shard is no part of run {run_id}, which is open: {why}")]
-    ShardMisfit {
-        /// The run.
-        run_id: RunId,
-        /// Why not.
-        why: String,
-    },
     /// A group failed in a run that was to stop there.
     #[error("{}", super::overrule::first_failure(group, why))]
     GroupFailed {
@@ -114,7 +106,7 @@ impl JobError {
         match self {
             Self::Source { .. } => EXIT_SOURCE,
             Self::Store { .. } | Self::LockLost { .. } => EXIT_STORE,
-            Self::ScopeBusy { .. } | Self::Stale { .. } | Self::ShardMisfit { .. } => EXIT_REFUSED,
+            Self::ScopeBusy { .. } | Self::Stale { .. } => EXIT_REFUSED,
             Self::GroupFailed { .. } => EXIT_NOTHING_PUBLISHED,
             Self::Unsettled { cause, .. } if cause.kind != FailureKind::Cancelled => EXIT_STORE,
             Self::Unsettled { .. } | Self::Cancelled => EXIT_STOPPED,
@@ -131,7 +123,7 @@ impl JobError {
             | Self::Unsettled { .. }
             | Self::ScopeBusy { .. }
             | Self::Cancelled => true,
-            Self::Stale { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => false,
+            Self::Stale { .. } | Self::GroupFailed { .. } => false,
         }
     }
 
@@ -140,9 +132,7 @@ impl JobError {
     pub fn status(&self) -> RunStatus {
         match self {
             Self::Source { .. } | Self::Store { .. } | Self::LockLost { .. } => RunStatus::Failed,
-            Self::ScopeBusy { .. } | Self::ShardMisfit { .. } | Self::GroupFailed { .. } => {
-                RunStatus::Refused
-            }
+            Self::ScopeBusy { .. } | Self::GroupFailed { .. } => RunStatus::Refused,
             Self::Stale { .. } => RunStatus::Abandoned,
             Self::Unsettled { cause, .. } if cause.kind != FailureKind::Cancelled => {
                 RunStatus::Failed

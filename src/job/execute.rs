@@ -22,7 +22,7 @@ use super::ledger::Ledger;
 use super::off_thread::off_thread;
 use super::outcome::{Current, RunReport, judge, millis};
 use super::plan::RunPlan;
-use crate::domain::{RunId, RunResults, RunRow, RunStatus};
+use crate::domain::{RunId, RunResults, RunStatus};
 use crate::ports::{
     Clock, FailureKind, LockKey, PortError, RecordSource, ScopeLock, Store, with_causes,
 };
@@ -99,32 +99,6 @@ pub async fn pick_up(
 ) -> Result<Option<RunReport>, JobError> {
     let run = Run::new(plan, world, observer, cancel);
     run.entered(Some(run_id), Box::pin(run.pick_up(run_id))).await
-}
-
-/// What became of the run of several shards.
-pub(super) enum Gathered {
-    /// It was made here.
-    Made(Box<RunReport>),
-    /// It was over.
-    Over(Box<RunRow>),
-    /// Another run has the scope.
-    Busy,
-}
-
-/// Makes a requested run of what its shards have staged, which is the world's source. Until its rows
-/// are written the run stays `requested`, so that it is made all the same where this process dies.
-///
-/// # Errors
-/// Those of [`execute`]; the ledger is not told then, for the same reason.
-pub(super) async fn gather(
-    run_id: RunId,
-    plan: &RunPlan,
-    world: &World,
-    observer: &dyn Observer,
-    cancel: &CancellationToken,
-) -> Result<Gathered, JobError> {
-    let run = Run::new(plan, world, observer, cancel);
-    run.entered(Some(run_id), Box::pin(run.gathered(run_id))).await
 }
 
 /// One run, and what it works with.
@@ -208,32 +182,6 @@ impl<'a> Run<'a> {
             return stale.map(Some);
         }
         self.begun(Ok(lock), run_id).await.map(Some)
-    }
-
-    /// The run of several shards, alone in its scope.
-    async fn gathered(&self, run_id: RunId) -> Result<Gathered, JobError> {
-        let lock = match self.lock(run_id).await {
-            Err(JobError::ScopeBusy { .. }) => return Ok(Gathered::Busy),
-            lock => lock?,
-        };
-        let outcome = self.gathered_alone(run_id, &*lock).await;
-        self.release(lock).await;
-        outcome
-    }
-
-    async fn gathered_alone(
-        &self,
-        run_id: RunId,
-        lock: &dyn ScopeLock,
-    ) -> Result<Gathered, JobError> {
-        if let Some(row) = self.ledger.row(run_id).await.filter(|row| row.status.is_final()) {
-            return Ok(Gathered::Over(Box::new(row)));
-        }
-        let report = self.unless_lost(lock, run_id, Box::pin(self.work())).await?;
-        self.ledger.begin(&self.plan.request.scope, run_id, &lock.key()).await?;
-        let made = self.conclude(run_id, report, lock.key()).await;
-        note_end(&made);
-        Ok(Gathered::Made(Box::new(made?)))
     }
 
     /// The part of a run of which the ledger is told, however it ends; also where the lock was not to be

@@ -211,9 +211,7 @@ async fn fit_groups(
     let n_total = groups.len();
     let mut waiting = groups;
     waiting.sort_by_key(|group| group.samples.len());
-    // A run of several shards ends by its verdict, so that what they staged is cleared away.
-    let asked = &plan.request.detail;
-    let stops_at_failure = asked.fail_fast && asked.n_shards.is_none();
+    let stops_at_failure = plan.request.detail.fail_fast;
     // A child, so that fits under way notice a run that stops early.
     let stop_fits = cancel.child_token();
     let _stop_on_return = stop_fits.clone().drop_guard();

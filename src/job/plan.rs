@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{GroupKey, Limits, ParameterSet, RunRequest, Selection, Shard, Splits};
+use crate::domain::{GroupKey, Limits, ParameterSet, RunRequest, Selection, Splits};
 use crate::fit::models::{self, RoadClass, WithFactors};
 use crate::fit::{FitOptions, Model};
 use crate::ports::{Lengths, ReadQuery};
@@ -104,8 +104,6 @@ pub struct RunPlan {
     pub request: RunRequest,
     /// The settings behind the request's hash, as one text, for whoever does it again.
     pub settings_document: String,
-    /// The part of the records that is read; all of them where there is none.
-    pub shard: Option<Shard>,
     /// Groups asked for.
     pub selection: Selection,
     /// Which records are accepted.
@@ -153,7 +151,6 @@ impl RunPlan {
             window: self.request.window,
             selection: self.selection.clone(),
             lengths: if self.limits.needs_lengths { Lengths::Needed } else { Lengths::No },
-            shard: self.shard,
         }
     }
 

@@ -23,11 +23,9 @@ const OLD: Duration = Duration::from_secs(60);
 /// Requests looked at in one tick; more of them wait for the next.
 const MAX_REQUESTS: u32 = 20;
 
-/// Whether nobody is about to begin the request any more. Those of shards are for the shards, which
-/// come and go.
+/// Whether nobody is about to begin the request any more.
 pub(super) fn is_left_behind(row: &RunRow, now: Timestamp) -> bool {
-    let request = &row.request;
-    request.detail.n_shards.is_some() || now >= request.requested_at + OLD
+    now >= row.request.requested_at + OLD
 }
 
 impl Scope {
@@ -54,7 +52,7 @@ impl Scope {
         let rows = self.rows_with(&*store, RunStatus::Requested).await;
         let mut rows = rows.map_err(|error| NightError::of(&error))?;
         let now = self.clock.now();
-        rows.retain(|row| is_left_behind(row, now) && row.request.detail.n_shards.is_none());
+        rows.retain(|row| is_left_behind(row, now));
         rows.reverse();
         Ok(rows)
     }

@@ -119,9 +119,7 @@ impl Ended {
             JobError::Unsettled { cause, .. } if cause.kind == FailureKind::Cancelled => {
                 Outcome::Cancelled
             }
-            JobError::ShardMisfit { .. } | JobError::GroupFailed { .. } => {
-                Outcome::Over(RunStatus::Refused)
-            }
+            JobError::GroupFailed { .. } => Outcome::Over(RunStatus::Refused),
             // A file may be delivered late.
             JobError::Source { cause, .. } if cause.kind == FailureKind::Missing => {
                 Outcome::MayPass

@@ -47,7 +47,6 @@ pub(crate) fn plan() -> RunPlan {
             detail: RequestDetail::default(),
         },
         settings_document: String::new(),
-        shard: None,
         selection: Selection::default(),
         limits: Limits::default(),
         splits: Splits::default(),

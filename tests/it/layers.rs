@@ -61,7 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["src/adapters/embedded"]),
     (&["tiberius"], &["src/adapters/sqlserver"]),
-    (&["reqwest"], &["src/adapters/web", "src/telemetry/otlp.rs"]),
+    (&["reqwest"], &["src/adapters/web"]),
     (&["object_store"], &["src/adapters/objects"]),
     (&["parquet"], &["src/adapters/columnar"]),
     (&["anyhow"], &["src/cli", "src/main.rs"]),

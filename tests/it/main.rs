@@ -34,7 +34,6 @@ mod retry;
 mod road_and_factors;
 mod schedule_process;
 mod selection;
-mod shards;
 mod small_groups;
 mod sqlserver_faults;
 mod sqlserver_pipeline;

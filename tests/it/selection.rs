@@ -184,10 +184,6 @@ fn selections_that_say_nothing_exit_2() {
         &["run", "--force"],
         "error: `force` overrules the judge, which needs a reason\nhint: add `--reason TEXT`\n",
     );
-    check(
-        &["run", "--select", "state:failed", "--shard", "1/2"],
-        "error: `state:` cannot be told to several shards alike\nhint: name the regions\n",
-    );
     desk.write("a.csv", HEADER);
     check(
         &["fit", "a.csv", "--select", "state:failed"],

@@ -9,7 +9,6 @@ mod ledger;
 mod locks;
 mod operations;
 mod sets;
-mod shards;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -139,11 +138,6 @@ macro_rules! store_keeps_the_contract {
                 only_sets_that_are_there_are_published_by_hand,
                 what_is_current_or_alive_is_never_pruned,
                 sets_that_are_there_are_told,
-            }
-            shards {
-                parts_come_back_as_they_went_in,
-                a_shard_is_sealed_once,
-                clearing_leaves_other_runs_alone,
             }
             locks {
                 one_holder_at_a_time,

@@ -3,8 +3,6 @@
 
 mod dead;
 mod exposition;
-mod otlp;
 mod program;
 mod receiver;
-mod shards;
 mod webhook;

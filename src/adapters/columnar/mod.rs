@@ -13,7 +13,6 @@ mod writer;
 
 pub(super) use pages::Oversized;
 pub(super) use parquet::basic::Compression;
-pub(super) use parquet::basic::ZstdLevel;
 pub(super) use parquet::errors::ParquetError;
 pub(super) use reader::{StoredColumn, TableReader, is_encrypted};
 pub(super) use stored_type::{CountUnit, StoredType};

@@ -141,8 +141,6 @@ fn prune(
             include_str!("sql/delete_parameters.sql"),
             include_str!("sql/delete_groups.sql"),
             include_str!("sql/delete_refusals.sql"),
-            include_str!("sql/delete_run_shard.sql"),
-            include_str!("sql/delete_shard_part.sql"),
         ] {
             transaction.execute(sql, [id])?;
         }

@@ -21,7 +21,6 @@ mod parameters;
 mod readers;
 mod rows;
 mod schema;
-mod shards;
 mod source;
 mod writer;
 

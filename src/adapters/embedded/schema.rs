@@ -14,7 +14,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, plan, version_of};
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the embedded database, in order.
-static MIGRATIONS: [Migration; 8] = [
+static MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -54,6 +54,11 @@ static MIGRATIONS: [Migration; 8] = [
         version: 8,
         name: "speed_view",
         sql: include_str!("../../../migrations/embedded/V0008__speed_view.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "no_shards",
+        sql: include_str!("../../../migrations/embedded/V0009__no_shards.sql"),
     },
 ];
 

@@ -23,8 +23,7 @@ impl RecordSource for Embedded {
     }
 
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
-        let is_whole = query.selection.is_all() && query.shard.is_none();
-        if !query.window.is_unbounded() || !is_whole {
+        if !query.window.is_unbounded() || !query.selection.is_all() {
             return Ok(None);
         }
         self.read("count the records", |transaction| {
@@ -136,8 +135,7 @@ fn send_rows(
 
 fn is_selected(query: &ReadQuery, region: Option<&str>) -> bool {
     let (selection, name) = (&query.selection, region.map(str::trim).unwrap_or_default());
-    (selection.is_all() || (!name.is_empty() && selection.contains(name)))
-        && query.shard.is_none_or(|shard| shard.holds(region))
+    selection.is_all() || (!name.is_empty() && selection.contains(name))
 }
 
 /// A row of `incidents.sql`, its columns by position: names cost as much as the values.

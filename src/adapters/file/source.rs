@@ -11,7 +11,7 @@ use super::format::{Format, record_format};
 use super::options::{FileOptions, LengthColumns};
 use super::reader::RecordReader;
 use crate::domain::record::road;
-use crate::domain::{RecordBatch, Selection, Shard};
+use crate::domain::{RecordBatch, Selection};
 use crate::ports::{FailureKind, Lengths, PortError, PortResult, ReadQuery, RecordSource};
 
 /// Records of one file. It reads the whole file, whatever the window: the job refuses the rows
@@ -57,7 +57,7 @@ impl RecordSource for FileSource {
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
         let format = record_format(&self.options.path, self.options.format)?;
         // CSV does not tell, and a pipe can be opened only once.
-        if format == Format::Csv || !query.selection.is_all() || query.shard.is_some() {
+        if format == Format::Csv || !query.selection.is_all() {
             return Ok(None);
         }
         Ok(self.open(query.lengths).await?.n_rows())
@@ -73,12 +73,12 @@ impl RecordSource for FileSource {
         let stop = cancel.child_token();
         let _guard = stop.clone().drop_guard();
         let reader = self.open(query.lengths).await?;
-        let (selection, shard) = (query.selection.clone(), query.shard);
+        let selection = query.selection.clone();
         let runtime = Handle::current();
         let task = move || {
             let send = |batch| runtime.block_on(stop.run_until_cancelled(batches.send(batch)));
             for batch in reader {
-                let batch = selected(batch?, &selection, shard);
+                let batch = selected(batch?, &selection);
                 let is_sent = batch.is_empty() || matches!(send(batch), Some(Ok(())));
                 if stop.is_cancelled() || !is_sent {
                     return Err(PortError::cancelled());
@@ -90,16 +90,14 @@ impl RecordSource for FileSource {
     }
 }
 
-/// The rows of the selected regions, and of the shard. Without a region a row is selected only where all are.
-fn selected(batch: RecordBatch, selection: &Selection, shard: Option<Shard>) -> RecordBatch {
-    if selection.is_all() && shard.is_none() {
+/// The rows of the selected regions. Without a region a row is selected only where all are.
+fn selected(batch: RecordBatch, selection: &Selection) -> RecordBatch {
+    if selection.is_all() {
         return batch;
     }
     let mut rest = RecordBatch::of_classes(&batch.classes);
     for row in batch.rows() {
-        let is_selected =
-            selection.is_all() || row.region.is_some_and(|region| selection.contains(region));
-        if is_selected && shard.is_none_or(|shard| shard.holds(row.region)) {
+        if row.region.is_some_and(|region| selection.contains(region)) {
             rest.push(row);
         }
     }

@@ -30,8 +30,6 @@ pub enum Operation {
     Settings,
     /// `RunJournal::prune`.
     Prune,
-    /// Any call of `ShardStage`.
-    Stage,
     /// `ParameterStore::publications`.
     Publications,
     /// `ParameterStore::publish`.

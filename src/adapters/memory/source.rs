@@ -98,7 +98,6 @@ fn is_wanted(query: &ReadQuery, row: &RecordRef<'_>) -> bool {
     let region = row.region.map(str::trim).unwrap_or_default();
     row.occurred_at_us.is_none_or(|at| (from_us..to_us).contains(&at))
         && (query.selection.is_all() || !region.is_empty() && query.selection.contains(region))
-        && query.shard.is_none_or(|shard| shard.holds(row.region))
 }
 
 #[async_trait]

@@ -9,10 +9,9 @@ use crate::adapters::ledger_rules::{
     check_rows,
 };
 use crate::domain::{
-    ParameterSet, Publication, RecordBatch, RefusalRow, RunCounts, RunId, RunRequest, RunRow,
-    RunStatus,
+    ParameterSet, Publication, RefusalRow, RunCounts, RunId, RunRequest, RunRow, RunStatus,
 };
-use crate::ports::{Conclusion, Prune, StagedShard};
+use crate::ports::{Conclusion, Prune};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -20,8 +19,6 @@ pub(super) struct State {
     runs: BTreeMap<RunId, Entry>,
     publications: Vec<Publication>,
     last_id: i64,
-    staged: BTreeMap<(RunId, u32), StagedShard>,
-    parts: BTreeMap<(RunId, u32, i64, u32), Vec<RecordBatch>>,
 }
 
 #[derive(Debug)]
@@ -103,38 +100,6 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn stage_part(
-        &mut self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-        batches: &[RecordBatch],
-    ) {
-        self.parts.insert((run_id, shard.index, shard.load_key, part), batches.to_vec());
-    }
-
-    pub(super) fn seal_shard(&mut self, run_id: RunId, shard: &StagedShard) {
-        self.staged.entry((run_id, shard.index)).or_insert_with(|| shard.clone());
-    }
-
-    pub(super) fn staged_shards(&self, run_id: RunId) -> Vec<StagedShard> {
-        self.staged.range((run_id, 0)..=(run_id, u32::MAX)).map(|(_, s)| s.clone()).collect()
-    }
-
-    pub(super) fn staged_part(
-        &self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-    ) -> Option<&Vec<RecordBatch>> {
-        self.parts.get(&(run_id, shard.index, shard.load_key, part))
-    }
-
-    pub(super) fn clear_stage(&mut self, run_id: RunId) {
-        self.staged.retain(|(of, _), _| *of != run_id);
-        self.parts.retain(|(of, ..), _| *of != run_id);
-    }
-
     pub(super) fn keep_settings(&mut self, hash: &str, document: &str) {
         self.settings.entry(hash.to_owned()).or_insert_with(|| document.to_owned());
     }
@@ -153,7 +118,6 @@ impl State {
                 continue;
             }
             n_pruned += 1;
-            self.clear_stage(*run_id);
             if depth == Prune::Run {
                 self.runs.remove(run_id);
                 self.publications.retain(|publication| publication.run_id != *run_id);

@@ -8,12 +8,10 @@ use jiff::Timestamp;
 use super::fault::{FaultScript, Operation};
 use super::lock::{Locks, MemoryLock};
 use super::state::State;
-use crate::domain::{
-    ParameterSet, Publication, RecordBatch, RefusalRow, RunId, RunRequest, RunRow,
-};
+use crate::domain::{ParameterSet, Publication, RefusalRow, RunId, RunRequest, RunRow};
 use crate::ports::{
-    Conclusion, FailureKind, LockKey, MigrationReport, ParameterStore, PortError, PortResult,
-    Prune, RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, ShardStage, StagedShard,
+    Conclusion, FailureKind, LockKey, MigrationReport, ParameterStore, PortResult, Prune,
+    RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks,
 };
 
 /// A store in memory; its clones are the same store.
@@ -162,58 +160,6 @@ impl ScopeLocks for MemoryStore {
 
     async fn is_locked(&self, scope: &str) -> PortResult<bool> {
         self.faults.call(Operation::IsLocked, || Ok(self.locks.is_held(scope))).await
-    }
-}
-
-#[async_trait]
-impl ShardStage for MemoryStore {
-    fn batches_per_part(&self) -> usize {
-        1
-    }
-
-    async fn stage_part(
-        &self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-        batches: &[RecordBatch],
-    ) -> PortResult<()> {
-        let work = || {
-            self.state().stage_part(run_id, shard, part, batches);
-            Ok(())
-        };
-        self.faults.call(Operation::Stage, work).await
-    }
-
-    async fn seal_shard(&self, run_id: RunId, shard: &StagedShard) -> PortResult<()> {
-        let work = || {
-            self.state().seal_shard(run_id, shard);
-            Ok(())
-        };
-        self.faults.call(Operation::Stage, work).await
-    }
-
-    async fn staged_shards(&self, run_id: RunId) -> PortResult<Vec<StagedShard>> {
-        self.faults.call(Operation::Stage, || Ok(self.state().staged_shards(run_id))).await
-    }
-
-    async fn staged_part(
-        &self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-    ) -> PortResult<Vec<RecordBatch>> {
-        let gone = || PortError::new(FailureKind::Missing, "the part is gone");
-        let work = || self.state().staged_part(run_id, shard, part).cloned().ok_or_else(gone);
-        self.faults.call(Operation::Stage, work).await
-    }
-
-    async fn clear_stage(&self, run_id: RunId) -> PortResult<()> {
-        let work = || {
-            self.state().clear_stage(run_id);
-            Ok(())
-        };
-        self.faults.call(Operation::Stage, work).await
     }
 }
 

@@ -19,7 +19,6 @@ mod parameters;
 mod retry;
 mod rows;
 mod schema;
-mod shards;
 mod source;
 mod store;
 mod unit;

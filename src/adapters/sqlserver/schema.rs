@@ -19,7 +19,7 @@ use crate::adapters::migrate::{AppliedMigration, Migration, MigrationError, plan
 use crate::ports::{MigrationReport, PortResult, SchemaAdmin};
 
 /// Every migration of the store, in order.
-static MIGRATIONS: [Migration; 7] = [
+static MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "ledger",
@@ -54,6 +54,11 @@ static MIGRATIONS: [Migration; 7] = [
         version: 7,
         name: "speed_view",
         sql: include_str!("../../../migrations/sqlserver/V0007__speed_view.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "no_shards",
+        sql: include_str!("../../../migrations/sqlserver/V0008__no_shards.sql"),
     },
 ];
 

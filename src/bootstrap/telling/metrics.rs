@@ -35,7 +35,7 @@ impl Telling {
     ) {
         let settings = &self.settings.metrics;
         let file = file_of(settings, &self.settings.scope);
-        if file.is_none() && self.push.is_none() && settings.otlp_url.is_empty() {
+        if file.is_none() && self.push.is_none() {
             return;
         }
         let metrics = match scope_metrics(store, &self.settings.scope).await {
@@ -55,20 +55,6 @@ impl Telling {
             && let Err(why) = self.push(address, &text, clock, cancel).await
         {
             warn!(hint = why.remedy(), "the metrics could not be pushed: {}", chain(&why));
-        }
-        #[cfg(feature = "otlp")]
-        self.export(metrics).await;
-    }
-
-    /// Sends them to the OpenTelemetry collector, where there is one.
-    #[cfg(feature = "otlp")]
-    async fn export(&self, metrics: ScopeMetrics) {
-        let Some(export) = self.collector.clone() else { return };
-        let send = move || crate::telemetry::otlp::send_metrics(&export, &[metrics]);
-        match tokio::task::spawn_blocking(send).await {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => warn!("the metrics could not be exported: {why}"),
-            Err(died) => warn!("the metrics could not be exported: {died}"),
         }
     }
 

@@ -40,9 +40,6 @@ pub(super) struct Telling {
     webhook: Option<(Address, Option<SecretString>)>,
     push: Option<Address>,
     objects: Option<Objects>,
-    /// Where metrics are exported to.
-    #[cfg(feature = "otlp")]
-    collector: Option<crate::telemetry::Export>,
 }
 
 /// How a run ended.
@@ -71,8 +68,6 @@ impl Telling {
             objects: objects(loaded)
                 .transpose()
                 .map_err(|fault| of_key(loaded, "output.upload_url", &fault))?,
-            #[cfg(feature = "otlp")]
-            collector: collector(loaded),
         })
     }
 
@@ -211,17 +206,6 @@ fn webhook(loaded: &Loaded) -> Result<Option<(Address, Option<SecretString>)>, C
         })?;
     let key = named(Secret::WebhookSecret).transpose()?.cloned();
     Ok(Some((address, key)))
-}
-
-/// The OpenTelemetry collector of the settings.
-#[cfg(feature = "otlp")]
-fn collector(loaded: &Loaded) -> Option<crate::telemetry::Export> {
-    let metrics = &loaded.settings.metrics;
-    (!metrics.otlp_url.is_empty()).then(|| crate::telemetry::Export {
-        url: metrics.otlp_url.clone(),
-        headers: loaded.secrets.get(Secret::OtlpHeaders).cloned(),
-        timeout: metrics.timeout_s.seconds(),
-    })
 }
 
 /// The object storage of the settings.

@@ -106,9 +106,6 @@ fn hint(failure: &JobError) -> String {
         | JobError::Store { cause, .. }
         | JobError::LockLost { cause, .. } => cause.remedy().to_owned(),
         JobError::Stale { .. } => "`speedfit run` makes one with the records of now".to_owned(),
-        JobError::ShardMisfit { .. } => {
-            "start the shard with the settings of the others".to_owned()
-        }
         JobError::GroupFailed { .. } => "`speedfit retry` does what failed again".to_owned(),
         JobError::ScopeBusy { .. } => "wait for the end of the other run".to_owned(),
         JobError::Unsettled { .. } => FailureKind::TimedOut.remedy().to_owned(),

@@ -141,7 +141,7 @@ fn a_newer_store_is_left_alone() {
     database.execute(newer, ()).unwrap();
     database.close().unwrap();
     let stderr = "error: cannot use the database `speedfit.db`\n\
-         caused by: the schema has version 99, this program knows versions up to 8\n\
+         caused by: the schema has version 99, this program knows versions up to 9\n\
          hint: use the version of speedfit that migrated it, or a newer one\n";
     check(&desk, "speedfit.db", stderr);
     desk.fails("migrate", 5, stderr);

@@ -12,8 +12,7 @@ use speedfit::domain::{
 };
 use speedfit::ports::{
     Conclusion, LockKey, MigrationReport, ParameterStore, PortError, PortResult, Prune, ReadQuery,
-    RecordSource, RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, ShardStage,
-    StagedShard, Store,
+    RecordSource, RunFilter, RunJournal, SchemaAdmin, ScopeLock, ScopeLocks, Store,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -173,40 +172,6 @@ impl ScopeLock for DeadlyLock {
     async fn release(self: Box<Self>) -> PortResult<()> {
         let Self { lock, gate } = *self;
         gate.around("release", lock.release()).await
-    }
-}
-
-/// No run of these tests has shards.
-#[async_trait]
-impl ShardStage for Deadly {
-    fn batches_per_part(&self) -> usize {
-        self.store.batches_per_part()
-    }
-    async fn stage_part(
-        &self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-        batches: &[RecordBatch],
-    ) -> PortResult<()> {
-        self.store.stage_part(run_id, shard, part, batches).await
-    }
-    async fn seal_shard(&self, run_id: RunId, shard: &StagedShard) -> PortResult<()> {
-        self.store.seal_shard(run_id, shard).await
-    }
-    async fn staged_shards(&self, run_id: RunId) -> PortResult<Vec<StagedShard>> {
-        self.store.staged_shards(run_id).await
-    }
-    async fn staged_part(
-        &self,
-        run_id: RunId,
-        shard: &StagedShard,
-        part: u32,
-    ) -> PortResult<Vec<RecordBatch>> {
-        self.store.staged_part(run_id, shard, part).await
-    }
-    async fn clear_stage(&self, run_id: RunId) -> PortResult<()> {
-        self.store.clear_stage(run_id).await
     }
 }
 

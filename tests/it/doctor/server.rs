@@ -148,7 +148,7 @@ async fn a_server_is_examined_and_its_records_are_sampled() {
     assert_eq!(finding(&document, "source", "column of region").0, "ok", "{document:#}");
     assert_eq!(
         finding(&document, "store", "schema version"),
-        ("failure", "schema `speedfit` has version 0, this program needs 7")
+        ("failure", "schema `speedfit` has version 0, this program needs 8")
     );
     assert_eq!(finding(&document, "store", "lock").0, "ok");
     assert_eq!(

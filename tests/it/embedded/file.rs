@@ -93,7 +93,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert_eq!(error.kind, FailureKind::SchemaOutdated);
     assert_eq!(refusal(&desk.path(), Mode::Existing).await.kind, FailureKind::SchemaOutdated);
     let report = fresh.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 8));
+    assert_eq!((report.from_version, report.to_version), (0, 9));
     assert_eq!(
         report.applied,
         [
@@ -105,6 +105,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0006__operations",
             "V0007__shards",
             "V0008__speed_view",
+            "V0009__no_shards",
         ]
     );
     assert!(Embedded::open(&desk.path(), Mode::Existing).await.is_ok());
@@ -141,7 +142,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE schema_migration SET checksum = 'z' WHERE version = 2;";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM schema_migration WHERE version = 8;";
+    let older = "DELETE FROM schema_migration WHERE version = 9;";
     check(older, FailureKind::SchemaOutdated).await;
 }
 
@@ -154,13 +155,18 @@ async fn rows_older_than_the_detail_have_none() {
                  ALTER TABLE group_fit DROP COLUMN detail; \
                  DROP INDEX run_by_slot; ALTER TABLE run DROP COLUMN slot; \
                  ALTER TABLE run DROP COLUMN detail; DROP TABLE settings; \
-                 DROP TABLE run_shard; DROP TABLE shard_part; \
                  ALTER TABLE publication DROP COLUMN comment;";
     desk.shell().execute_batch(older).unwrap();
     let database = Embedded::open(&desk.path(), Mode::Migrating).await.unwrap();
     assert_eq!(
         database.migrate().await.unwrap().applied,
-        ["V0005__detail", "V0006__operations", "V0007__shards", "V0008__speed_view"]
+        [
+            "V0005__detail",
+            "V0006__operations",
+            "V0007__shards",
+            "V0008__speed_view",
+            "V0009__no_shards"
+        ]
     );
     let found = database.parameter_set(run_id).await.unwrap().unwrap();
     assert_eq!(found.groups, set(&["A"], 60.0).groups);

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use speedfit::adapters::sqlserver::{Partition, SourceOptions};
-use speedfit::domain::{RecordBatch, Selection, Shard, Window};
+use speedfit::domain::{RecordBatch, Selection, Window};
 use speedfit::ports::ReadQuery;
 
 use super::{Served, query, read, usual, usual_columns, wall};
@@ -116,13 +116,6 @@ async fn check(
     if !is_windowed && !is_selected {
         assert_eq!(expected, (0..rows.len()).collect::<Vec<_>>());
     }
-    let mut of_shards = Vec::new();
-    for index in 1..=3 {
-        let wanted = ReadQuery { shard: Shard::new(index, 3), ..wanted.clone() };
-        of_shards.extend(numbers(&read(served.incidents(), &wanted).await.unwrap()));
-    }
-    of_shards.sort_unstable();
-    assert_eq!(of_shards, expected, "shards");
     assert_eq!(read_by(Partition::Region, false).await, expected);
     assert_eq!(read_by(Partition::default(), true).await, expected);
     for column in

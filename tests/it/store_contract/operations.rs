@@ -58,7 +58,6 @@ pub(super) async fn what_was_asked_comes_back(f: &Fixture) {
         force: true,
         fail_fast: true,
         max_failures: Some(3),
-        n_shards: Some(8),
     };
     let asked = RunRequest {
         trigger: Trigger::Retry,

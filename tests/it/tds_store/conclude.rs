@@ -51,7 +51,7 @@ fn install_operations(backend: &SqliteBackend) {
         };
         let touch = format!("UPDATE \"speedfit.run\" SET status = status WHERE id = ?1 AND {may}");
         let n_pruned = change(call, &touch, statement)?;
-        for table in ["parameter", "group_fit", "refusal", "run_shard", "shard_part"] {
+        for table in ["parameter", "group_fit", "refusal"] {
             change(
                 call,
                 &format!("DELETE FROM \"speedfit.{table}\" WHERE {}", of("run_id")),

@@ -17,7 +17,7 @@ async fn what_is_not_there_is_made_only_on_purpose() {
     assert!(error.remedy().starts_with("run `speedfit migrate`;"), "{}", error.remedy());
     let store = server.open(Mode::Migrating).await.unwrap();
     let report = store.migrate().await.unwrap();
-    assert_eq!((report.from_version, report.to_version), (0, 7));
+    assert_eq!((report.from_version, report.to_version), (0, 8));
     assert_eq!(
         report.applied,
         [
@@ -27,7 +27,8 @@ async fn what_is_not_there_is_made_only_on_purpose() {
             "V0004__detail",
             "V0005__operations",
             "V0006__shards",
-            "V0007__speed_view"
+            "V0007__speed_view",
+            "V0008__no_shards"
         ]
     );
     assert!(server.open(Mode::Existing).await.is_ok());
@@ -49,14 +50,14 @@ async fn a_schema_that_is_not_ours_is_refused() {
             ] {
                 assert_eq!(error.kind, kind, "{change}: {error}");
             }
-            assert_eq!(server.server.journal().count("migrate"), 7);
+            assert_eq!(server.server.journal().count("migrate"), 8);
         }
     };
     let newer = "INSERT INTO \"speedfit.schema_migration\" VALUES (99, 'x', 'y', 0)";
     check(newer, FailureKind::SchemaForeign).await;
     let other = "UPDATE \"speedfit.schema_migration\" SET checksum = 'z' WHERE version = 2";
     check(other, FailureKind::SchemaForeign).await;
-    let older = "DELETE FROM \"speedfit.schema_migration\" WHERE version = 7";
+    let older = "DELETE FROM \"speedfit.schema_migration\" WHERE version = 8";
     check(older, FailureKind::SchemaOutdated).await;
 }
 

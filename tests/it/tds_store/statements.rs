@@ -40,24 +40,6 @@ pub(super) fn install(backend: &SqliteBackend) {
         change(call, sql, statement)?;
         Ok(Reply::none())
     });
-    for (name, table, n_columns) in
-        [("insert_shard_part", "shard_part", 5), ("seal_shard", "run_shard", 6)]
-    {
-        backend.handle(name, move |call, statement| {
-            let columns: Vec<String> = (1..=n_columns).map(|n| format!("?{n}")).collect();
-            let columns = columns.join(", ");
-            let sql = format!("INSERT OR IGNORE INTO \"speedfit.{table}\" VALUES ({columns})");
-            change(call, &sql, statement)?;
-            Ok(Reply::none())
-        });
-    }
-    backend.handle("clear_stage", |call, statement| {
-        for table in ["run_shard", "shard_part"] {
-            let sql = format!("DELETE FROM \"speedfit.{table}\" WHERE run_id = ?1");
-            change(call, &sql, statement)?;
-        }
-        Ok(Reply::none())
-    });
     backend.handle("start_run", |call, statement| {
         let sql = "UPDATE \"speedfit.run\" SET status = ?3, started_at = ?4
             WHERE id = ?1 AND status = ?2";

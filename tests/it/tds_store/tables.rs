@@ -8,7 +8,7 @@ use crate::tds::{
 
 pub(super) const SCHEMA: &str = "speedfit";
 
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/sqlserver/V0001__ledger.sql"),
     include_str!("../../../migrations/sqlserver/V0002__views.sql"),
     include_str!("../../../migrations/sqlserver/V0003__staging.sql"),
@@ -16,6 +16,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/sqlserver/V0005__operations.sql"),
     include_str!("../../../migrations/sqlserver/V0006__shards.sql"),
     include_str!("../../../migrations/sqlserver/V0007__speed_view.sql"),
+    include_str!("../../../migrations/sqlserver/V0008__no_shards.sql"),
 ];
 
 /// Answers the statements that make the schema.

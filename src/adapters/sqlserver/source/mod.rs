@@ -200,8 +200,7 @@ impl RecordSource for SqlServerSource {
     }
 
     async fn n_rows_hint(&self, query: &ReadQuery) -> PortResult<Option<u64>> {
-        let is_whole = query.selection.is_all() && query.shard.is_none();
-        if !query.window.is_unbounded() || !is_whole {
+        if !query.window.is_unbounded() || !query.selection.is_all() {
             return Ok(None);
         }
         // Whatever is wrong with the server, the reading tells it better and tries again.

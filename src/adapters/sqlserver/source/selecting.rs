@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::options::SourceOptions;
 use super::partition::{Share, Shares};
 use super::relation::Relation;
-use super::statement::{Statement, of_selection, of_shard, within_window};
+use super::statement::{Statement, of_selection, within_window};
 use super::wall_clock::WallClock;
 use crate::adapters::file::Field;
 use crate::ports::ReadQuery;
@@ -40,10 +40,6 @@ impl Selecting<'_> {
         if let Some(region) = self.layout.column(Field::Region) {
             let (selection, column) = (&self.query.selection, region.name.quoted());
             conditions.extend(of_selection(statement, selection, &column, region.reading));
-            conditions.extend(self.query.shard.map(|shard| of_shard(shard, &column)));
-        } else if self.query.shard.is_some_and(|shard| shard.index() > 1) {
-            // Nothing tells the records apart: the first shard has them all.
-            conditions.push("1 = 0".to_owned());
         }
         conditions
     }

@@ -5,7 +5,7 @@ use tiberius::{ColumnData, ToSql};
 
 use super::kinds::Reading;
 use super::wall_clock::WallClock;
-use crate::domain::{RegionTerm, Selection, Shard, Window};
+use crate::domain::{RegionTerm, Selection, Window};
 
 /// Days from 0001-01-01 and from 1900-01-01 to 1970-01-01.
 const DAYS_FROM_YEAR_1: i64 = 719_162;
@@ -173,15 +173,6 @@ pub(super) fn of_selection(
         any.push(format!("LEN({column}) > 4000"));
     }
     Some(any.join(" OR "))
-}
-
-/// The rows of a shard, in the terms of the quoted column of the region: by a hash that the server
-/// computes, so that it sends no row to two shards, and each row to one.
-pub(super) fn of_shard(shard: Shard, column: &str) -> String {
-    // Blanks around a name count no more than they do elsewhere; null goes with the empty name.
-    let name = format!("ISNULL(LTRIM(RTRIM(CAST({column} AS nvarchar(4000)))), N'')");
-    let hash = format!("CAST(SUBSTRING(HASHBYTES('SHA2_256', {name}), 1, 3) AS int)");
-    format!("{hash} % {} = {}", shard.count(), shard.index() - 1)
 }
 
 /// A pattern of `LIKE` for every text that holds the pieces of a pattern, or a name.

@@ -8,8 +8,6 @@ BEGIN
     DELETE FROM {schema}.parameter WHERE run_id = @P1;
     DELETE FROM {schema}.group_fit WHERE run_id = @P1;
     DELETE FROM {schema}.refusal WHERE run_id = @P1;
-    DELETE FROM {schema}.run_shard WHERE run_id = @P1;
-    DELETE FROM {schema}.shard_part WHERE run_id = @P1;
     IF @P2 = 1
     BEGIN
         DELETE FROM {schema}.publication WHERE run_id = @P1;

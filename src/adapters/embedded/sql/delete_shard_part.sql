@@ -1,3 +1,0 @@
--- ?1 run
-DELETE FROM shard_part
-WHERE run_id = ?1;
