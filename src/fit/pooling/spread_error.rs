@@ -62,8 +62,8 @@ pub(super) fn excess(
 
 /// The first step at which the density has fallen enough.
 fn end_of_range(mut falls: impl FnMut(usize) -> f64) -> usize {
-    // Written so that what is not a number ends it.
-    (1..MAX_STEPS).find(|&n| !(falls(n) < LONGEST_FALL)).unwrap_or(MAX_STEPS)
+    let ends = |fall: f64| fall.is_nan() || fall >= LONGEST_FALL;
+    (1..MAX_STEPS).find(|&n| ends(falls(n))).unwrap_or(MAX_STEPS)
 }
 
 /// Coordinates of all factors that are free.
