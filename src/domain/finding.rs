@@ -42,6 +42,8 @@ named_enum! {
         Unrelated = "unrelated",
         /// Minutes and seconds without a separator.
         ClockTimes = "clock_times",
+        /// Records that outweigh all others of their group.
+        Weights = "weights",
         /// The newest rows beside the rest of the window.
         Drift = "drift",
     }
@@ -97,6 +99,7 @@ impl GateRule {
                 "check that `columns.distance` and `columns.travel_time` are of the same trip"
             }
             Self::ClockTimes => "convert them to seconds in a view, a query or the export",
+            Self::Weights => "check `columns.weight`",
             Self::Drift => {
                 "check what changed at the source of the newest records; a change that is real is \
                  accepted once"
@@ -120,6 +123,7 @@ impl GateRule {
             | Self::Future
             | Self::Unrelated
             | Self::ClockTimes
+            | Self::Weights
             | Self::NewRows
             | Self::Drift => true,
             Self::GroupsWithoutFit | Self::Stale | Self::History => false,

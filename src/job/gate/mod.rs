@@ -179,6 +179,7 @@ impl Night<'_> {
             self.zero_values(),
             self.clock_times(),
             self.unrelated(),
+            self.weights(),
             self.refused_others(),
             self.row_count(),
             self.regions().or_else(|| self.alike_regions()),

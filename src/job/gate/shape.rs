@@ -6,7 +6,7 @@ use super::histogram::Values;
 use super::refused::share;
 use super::shift::{figure, weighted_median};
 use super::watch::GroupWatch;
-use super::{Night, count, percent, refuse, warn};
+use super::{Night, count, names, percent, refuse, warn};
 use crate::domain::observed::Percentiles;
 use crate::domain::{GateFinding, GateRule, Observed};
 
@@ -158,6 +158,16 @@ impl Night<'_> {
             count(n_above)
         );
         Some(refuse(GateRule::ClockTimes, message, GateRule::ClockTimes.remedy()))
+    }
+
+    /// Records that outweigh all others of their group, each of which the judge holds back as well.
+    pub(super) fn weights(&self) -> Option<GateFinding> {
+        let each = self.groups.iter().filter_map(|group| {
+            let why = group.shape.weight_objection(group.n_used)?;
+            Some(format!("{}: {why}", group.key.region))
+        });
+        let all: Vec<String> = each.collect();
+        (!all.is_empty()).then(|| warn(GateRule::Weights, names(all)))
     }
 
     /// Times that are missing where the way is long: what is left is a selection by value.

@@ -92,7 +92,7 @@ fn a_wrong_value_says_what_is_allowed() {
         "error: `gate.skip` in `--set`: `foo` is not one of `unreadable`, `refused_values`, \
          `zero_values`, `refused_others`, `groups_without_fit`, `row_count`, `regions`, \
          `distribution`, `constant`, `repeated_rows`, `stale`, `future`, `history`, `new_rows`, \
-         `unrelated`, `clock_times`, `drift`\n",
+         `unrelated`, `clock_times`, `weights`, `drift`\n",
     );
     check(
         "run --set embedded.max_size_mb=2000000",

@@ -82,6 +82,11 @@ fn a_record_may_not_outweigh_its_group() {
     let mut watch = GroupWatch::default();
     (watch.weight, watch.heaviest) = (2000.0, 1900.0);
     group.shape = Shape::of(&watch, &histogram::Values::default());
+    let of = Seen { groups: vec![group.clone()], ..seen(&trips(0, NIGHT), NIGHT, None) };
+    check(
+        &findings(&GateRules::default(), &of, None),
+        "warn: [weights] `R0: one of its 120 records has 95 % of the weight`",
+    );
     let why = group_objection(&GateRules::default(), &group, None).unwrap();
     assert_eq!(why, "one of its 120 records has 95 % of the weight");
 }
