@@ -57,6 +57,7 @@ mod window;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 
 use anyhow::Context as _;
@@ -163,8 +164,19 @@ fn answer_usage(answer: &clap::Error) -> Exit {
     }
 }
 
+/// The runtime's own variable for the number of its threads, which is left to it where it is set.
+const WORKER_THREADS: &str = "TOKIO_WORKER_THREADS";
+
+/// Threads for what waits, also on one core: two fits and a run may each keep one for a moment, and
+/// probes are answered by another.
+const MIN_WORKER_THREADS: usize = 4;
+
 fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if context.environment().get(WORKER_THREADS)?.is_none() {
+        let n_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        builder.worker_threads(n_cores.max(MIN_WORKER_THREADS));
+    }
     let runtime =
         builder.enable_all().build().context("cannot start the threads of the program")?;
     let outcome = runtime.block_on(command.run(context));
