@@ -132,8 +132,15 @@ pub(super) fn pool_groups(
     let hierarchy = Hierarchy::of(&keys, parents);
     let told = told(members, min_records);
     let spread = Pass::spread(&hierarchy, &told, stopped)?;
-    let (curve, turns) =
-        Pass::curve(&**model, &hierarchy, members, &told, &spread, options, stopped)?;
+    let (curve, turns) = Pass::curve(
+        &**model,
+        &hierarchy,
+        (members, min_records),
+        &told,
+        &spread,
+        options,
+        stopped,
+    )?;
     let scatter = Pass::scatter(&hierarchy, &told, stopped)?;
     let pooling =
         Pooling { model: &**model, hierarchy, spread, curve, turns, scatter, options, stopped };
@@ -176,7 +183,7 @@ impl Pass {
     fn curve(
         model: &dyn Model,
         hierarchy: &Hierarchy,
-        members: &[Member<'_>],
+        (members, min_records): (&[Member<'_>], u64),
         told: &[Told<'_>],
         spread: &Self,
         options: &FitOptions,
@@ -200,11 +207,14 @@ impl Pass {
             model.parameters().iter().map(standard::assumed_deviation).collect();
         let mut leaves: Vec<Evidence> = leaves.collect();
         let mut turns = vec![Ok(false); members.len()];
-        // Where such groups tell at all, those that are too few for a fit of their own do too.
-        let tell_all = (members.iter().zip(told))
-            .any(|(of, told)| told.is_some() && of.observations.is_some());
-        let in_turns: Vec<Turn<'_>> = (members.iter().zip(told).enumerate())
-            .filter(|(_, (_, of))| is_plain(options) && (of.is_some() || tell_all))
+        // What many records tell is nearly normal about their own optimum already. Where groups of few
+        // tell at all, those that are too few for a fit of their own do too.
+        let small = || {
+            let each = members.iter().zip(told).enumerate();
+            each.filter(|(_, (of, _))| of.n_used < min_records && of.observations.is_some())
+        };
+        let small_tell = is_plain(options) && small().any(|(_, (_, told))| told.is_some());
+        let in_turns: Vec<Turn<'_>> = (small().filter(|_| small_tell))
             .filter_map(|(member, (of, _))| {
                 let observations = of.observations.filter(|o| !o.is_empty())?;
                 let sigma = spread.nodes[hierarchy.leaf(member)].mean[0].exp();
@@ -222,9 +232,7 @@ impl Pass {
                 };
                 Ok((0..members.len()).map(node).collect())
             };
-            for turn in &in_turns {
-                turns[turn.member] = Ok(true);
-            }
+            in_turns.iter().for_each(|turn| turns[turn.member] = Ok(true));
             let panicked =
                 pool_rounds::settled(model, options, &in_turns, &mut leaves, stopped, pooled)?;
             for (member, why) in panicked {

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use speedfit::fit::simulate::{Spread, TripLengths, draw, published};
 
-use crate::support::program::Desk;
+use crate::support::program::{Desk, incidents};
 
 /// Runs of the desk read this file.
 const SOURCE: [&str; 4] = ["--set", "source.kind=file", "--set", "file.path=trips.csv"];
@@ -287,4 +287,31 @@ fn the_model_that_the_records_prefer_is_named() {
         let fit = desk.expect(0, &["fit", "trips.csv", "--model", model]);
         assert!(!fit.stdout.contains("the records prefer"), "{}", fit.stdout);
     }
+}
+
+/// What many records of a group tell is hardly moved by what others tell, whatever the model.
+#[test]
+fn pooling_leaves_groups_of_many_records_as_they_are() {
+    let Some(folder) = incidents() else { return };
+    let file = folder.join("nyc_green_2023q1.clean.csv.gz");
+    let desk = Desk::new();
+    let fit = |mode: &str| {
+        let mode = format!("pooling.mode={mode}");
+        let file = file.to_str().unwrap();
+        let fit = ["fit", file, "--model", "kwh_intercept", "--json", "--set", &mode];
+        desk.expect(0, &fit).json()["results"].as_array().unwrap().clone()
+    };
+    let (alone, pooled) = (fit("off"), fit("all"));
+    let of = |groups: &[Value], region: &Value| {
+        let group = groups.iter().find(|group| group["region"] == *region).unwrap();
+        shown(group)[3].unwrap()
+    };
+    let large = alone.iter().filter(|group| group["n_used"].as_u64().unwrap() >= 200);
+    let mut n = 0;
+    for group in large {
+        let (own, with_others) = (of(&alone, &group["region"]), of(&pooled, &group["region"]));
+        assert!(with_others <= 1.05 * own, "{}: {own} {with_others}", group["region"]);
+        n += 1;
+    }
+    assert!(n > 40, "{n}");
 }
