@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, api: Api) -> bool {
             }
         }
     }
-    let has_run = api.run_slot().is_taken();
+    let has_run = api.run_slot().has_met_stop();
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     tokio::select! {

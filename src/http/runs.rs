@@ -291,6 +291,9 @@ async fn begin(api: &Api, ask: RunAsk, slot: TakenSlot) -> Result<RunId, Problem
         let (outcome, ()) = tokio::join!(outcome, number);
         // Before the slot is free: until then no mark is taken for the current one by its age.
         current.may_have_moved();
+        if stop.is_cancelled() {
+            slot.note_stopped();
+        }
         drop(slot);
         if let Err(problem) = outcome {
             // Nobody hears it once the request was written: the ledger and the log tell then.

@@ -48,6 +48,8 @@ struct SlotState {
     n_holders: u64,
     /// The last holder, if it still holds the slot: its run, once that has a number.
     holder: Option<Option<RunId>>,
+    /// Whether a run ended after the stop signal.
+    has_stopped: bool,
 }
 
 /// The slot, until it is dropped or taken over.
@@ -81,6 +83,12 @@ impl RunSlot {
         locked(&self.state).holder.flatten()
     }
 
+    /// Whether the stop signal has met a run: one that is under way, or that has ended since.
+    pub(super) fn has_met_stop(&self) -> bool {
+        let state = locked(&self.state);
+        state.holder.is_some() || state.has_stopped
+    }
+
     /// Whether a run is under way.
     pub(super) fn is_taken(&self) -> bool {
         locked(&self.state).holder.is_some()
@@ -88,6 +96,11 @@ impl RunSlot {
 }
 
 impl TakenSlot {
+    /// Notes that its run ended after the stop signal.
+    pub(super) fn note_stopped(&self) {
+        locked(&self.state).has_stopped = true;
+    }
+
     /// The run of this slot has that number.
     pub(super) fn name(&self, run_id: RunId) {
         let mut state = locked(&self.state);
