@@ -13,7 +13,7 @@ from pathlib import Path
 import kubernetes_validate
 import yaml
 
-# The first with a limit of retries per index (Jobs of shards), and the newest that has schemas.
+# The oldest that the manifests are held to, and the newest that has schemas.
 VERSIONS = ("1.33", "1.37")
 SETTINGS = Path("deploy/config/production.toml")
 # Variables that hold a secret themselves; with `_FILE` they only name where one is.

@@ -66,7 +66,7 @@ impl Recent {
         Self { relative, times, usual: Some(usual), n_older, shifts }
     }
 
-    /// The shift of one horizon that is another unit's, and how many days it spans.
+    /// The days of each horizon with rows enough, and their shift.
     pub(super) fn shifts(&self) -> impl Iterator<Item = (i64, &Shift)> {
         RECENT_DAYS
             .into_iter()

@@ -10,6 +10,7 @@ use super::before::usual_oldest;
 use super::refused::share;
 use super::shift::weighted_median;
 use super::{Night, count, names, percent, refuse, warn};
+use crate::domain::text::is_unseen;
 use crate::domain::{GateFinding, GateRule, GroupOutcome, GroupRow};
 
 /// Groups without a fit from which on their share says something.
@@ -156,7 +157,7 @@ impl Night<'_> {
         let mut by_letters: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for group in self.groups {
             let region = group.key.region.as_str();
-            let shown = |c: &char| c.is_alphanumeric() || c.is_ascii_punctuation();
+            let shown = |c: &char| !c.is_whitespace() && !is_unseen(*c);
             let letters = region.chars().filter(shown).flat_map(char::to_lowercase).collect();
             by_letters.entry(letters).or_default().insert(region);
         }

@@ -1,12 +1,13 @@
 //! Rules on the form of the values, on the first night too: one value for many, times that do not follow
-//! the distance, times that are missing where the way is long, texts of another format.
+//! the distance, times that are missing where the way is long, minutes and seconds in one number, a
+//! record that outweighs the rest.
 
 use super::drift::Recent;
 use super::histogram::Values;
 use super::refused::share;
 use super::shift::{figure, weighted_median};
 use super::watch::GroupWatch;
-use super::{Night, count, names, percent, refuse, warn};
+use super::{FittedGroup, Night, count, names, percent, refuse, warn};
 use crate::domain::observed::Percentiles;
 use crate::domain::{GateFinding, GateRule, Observed};
 
@@ -162,12 +163,14 @@ impl Night<'_> {
 
     /// Records that outweigh all others of their group, each of which the judge holds back as well.
     pub(super) fn weights(&self) -> Option<GateFinding> {
-        let each = self.groups.iter().filter_map(|group| {
-            let why = group.shape.weight_objection(group.n_used)?;
-            Some(format!("{}: {why}", group.key.region))
-        });
-        let all: Vec<String> = each.collect();
-        (!all.is_empty()).then(|| warn(GateRule::Weights, names(all)))
+        let is_outweighed =
+            |group: &&FittedGroup| group.shape.weight_objection(group.n_used).is_some();
+        let each = self.groups.iter().filter(is_outweighed);
+        let all: Vec<String> = each.map(|group| group.key.region.clone()).collect();
+        (!all.is_empty()).then(|| {
+            let message = format!("one record has more than half of the weight in {}", names(all));
+            warn(GateRule::Weights, message)
+        })
     }
 
     /// Times that are missing where the way is long: what is left is a selection by value.

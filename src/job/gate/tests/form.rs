@@ -85,7 +85,7 @@ fn a_record_may_not_outweigh_its_group() {
     let of = Seen { groups: vec![group.clone()], ..seen(&trips(0, NIGHT), NIGHT, None) };
     check(
         &findings(&GateRules::default(), &of, None),
-        "warn: [weights] `R0: one of its 120 records has 95 % of the weight`",
+        "warn: [weights] one record has more than half of the weight in `R0`",
     );
     let why = group_objection(&GateRules::default(), &group, None).unwrap();
     assert_eq!(why, "one of its 120 records has 95 % of the weight");
